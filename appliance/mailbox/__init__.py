@@ -1,0 +1,1 @@
+"""Owns how mail lies in mailboxes: runs as the owner of the mailbox, never as anybody else."""
