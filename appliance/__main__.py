@@ -27,14 +27,14 @@ Main = Callable[[list[str], Mapping[str, str]], int]
 
 
 def main_of(name: str) -> Main:
-    """The function of a process; its module is imported only now, so that no daemon carries another's libraries."""
+    """The function of a process; imported only now: no daemon carries another's libraries."""
     module, _, function = PROCESSES[name].partition(":")
     found: Main = getattr(importlib.import_module(module), function)
     return found
 
 
 def run(argv: list[str], environ: Mapping[str, str]) -> int:
-    """Runs the process named first in argv with the rest as its arguments; 100 for a name that is not in the table."""
+    """Runs the process that argv names first, with the rest as its arguments; 100 for an unknown name."""
     if not argv or argv[0] not in PROCESSES:
         print(f"usage: python -m appliance {'|'.join(PROCESSES)} [argument ...]", file=sys.stderr)
         return 100

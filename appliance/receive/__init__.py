@@ -1,4 +1,4 @@
-"""Owns mail that comes in from the network: runs as qmaild, who may reach neither queue files nor password hashes.
+"""Owns mail that comes in from the network: runs as qmaild, who may reach neither queue files nor hashes.
 
 A verb returns a reply and one loop writes it; every sentence a peer hears stands in replies.
 """
