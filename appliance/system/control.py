@@ -1,0 +1,54 @@
+"""Owns reading of qmail's control files (qmail-control(5)): one file a setting, missing means default."""
+
+from pathlib import Path
+
+from appliance.formats import control
+from appliance.formats.outcome import Temporary
+
+SENTENCE = "Unable to read controls (#4.3.0)."
+
+
+class Control:
+    """A control folder; every reading goes to the disk, so a daemon reads once at start and at HUP."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes, None if it is missing; Temporary if it cannot be read."""
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Temporary(f"{SENTENCE} {name}: {error.strerror}") from error
+
+    def line(self, name: str, default: bytes | None = None) -> bytes | None:
+        """The first line without trailing blanks (control_readline)."""
+        content = self.read(name)
+        return default if content is None else control.parse_line(content)
+
+    def or_me(self, name: str) -> bytes:
+        """The first line, or else control/me (control_rldef); Temporary without either."""
+        found = self.line(name)
+        if found is None:
+            found = self.line("me")
+        if found is None:
+            raise Temporary(f"{SENTENCE} {name} and me are missing")
+        return found
+
+    def lines(self, name: str) -> list[bytes] | None:
+        """All lines but comments and blank ones (control_readfile), None if the file is missing."""
+        content = self.read(name)
+        return None if content is None else control.parse_lines(content)
+
+    def integer(self, name: str, default: int) -> int:
+        """The number that the first line begins with (control_readint), else the default."""
+        content = self.read(name)
+        number = None if content is None else control.parse_integer(content)
+        return default if number is None else number
+
+    def table(self, name: str) -> dict[bytes, bytes]:
+        """Lower-cased text before the first colon -> text after it (constmap); empty if missing."""
+        content = self.read(name)
+        return {} if content is None else control.parse_table(content)

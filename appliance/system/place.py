@@ -1,0 +1,67 @@
+"""Owns the answer to "where does it lie?": the folders of an appliance, from its environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders and files that the daemons and the command share."""
+
+    home: Path
+    """qmail's home, /var/qmail: control, users, alias, rules, queue."""
+    mail: Path
+    """The mail volume: mail/<domain>/<mailbox>/Maildir."""
+    state: Path
+    """The state volume: rendered trees, generated passwords."""
+    run: Path
+    """Sockets and pid files; gone after a restart."""
+    config: Path
+    """The owner's config.yaml."""
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Place":
+        """The places that TOASTER_HOME, _MAIL, _STATE, _RUN and _CONFIG name, or the container's."""
+        home = Path(environ.get("TOASTER_HOME", "/var/qmail"))
+        return cls(
+            home=home,
+            mail=Path(environ.get("TOASTER_MAIL", "/mail")),
+            state=Path(environ.get("TOASTER_STATE", "/var/lib/toaster")),
+            run=Path(environ.get("TOASTER_RUN") or home / "run"),
+            config=Path(environ.get("TOASTER_CONFIG", "/etc/toaster/config.yaml")),
+        )
+
+    @property
+    def control(self) -> Path:
+        """qmail-control(5)."""
+        return self.home / "control"
+
+    @property
+    def users(self) -> Path:
+        """qmail-users(5): assign and cdb."""
+        return self.home / "users"
+
+    @property
+    def alias(self) -> Path:
+        """The home of the user alias."""
+        return self.home / "alias"
+
+    @property
+    def rules(self) -> Path:
+        """tcprules(1): tcp.<listener> and tcp.<listener>.cdb."""
+        return self.home / "rules"
+
+    @property
+    def queue(self) -> Path:
+        """The queue volume."""
+        return self.home / "queue"
+
+    @property
+    def passwords(self) -> Path:
+        """The rendered password hashes, readable by authd alone."""
+        return self.home / "passwords"
+
+    def socket(self, name: str) -> Path:
+        """The Unix socket of a station, such as `queue` or `authd`."""
+        return self.run / f"{name}.sock"

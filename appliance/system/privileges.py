@@ -1,0 +1,93 @@
+"""Owns who runs as whom: qmail's users by number, dropping root for good, and telling a peer's user."""
+
+import ctypes
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Identity(NamedTuple):
+    """A user and a group by number."""
+
+    uid: int
+    gid: int
+
+
+class Peer(NamedTuple):
+    """The process at the other end of a Unix socket (SO_PEERCRED, unix(7))."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+NOFILES, QMAIL = 2107, 2108
+IDENTITIES = {
+    "root": Identity(0, 0),
+    "alias": Identity(7790, NOFILES),
+    "qmaild": Identity(7791, NOFILES),
+    "qmaill": Identity(7792, NOFILES),
+    "qmailp": Identity(7793, NOFILES),
+    "qmailq": Identity(7794, QMAIL),
+    "qmailr": Identity(7795, QMAIL),
+    "qmails": Identity(7796, QMAIL),
+}
+"""qmail's users and groups by number, the same in the image and in `make run` as root."""
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
+_PEER = struct.Struct("3i")
+
+
+def is_root() -> bool:
+    """Whether this process may become somebody else."""
+    return os.geteuid() == 0
+
+
+def identity_of(name: str) -> Identity:
+    """Whom a daemon of that name runs as: by IDENTITIES if we are root, else as we are."""
+    return IDENTITIES[name] if is_root() else Identity(os.geteuid(), os.getegid())
+
+
+def become(name: str) -> None:
+    """Drop root for good and become a daemon's user; as anybody else nothing happens."""
+    become_identity(IDENTITIES[name])
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def become_identity(identity: Identity) -> None:
+    """Drop root for good; afterwards no other process of that user may look into this one."""
+    if is_root():
+        os.setgroups([])
+        os.setresgid(identity.gid, identity.gid, identity.gid)
+        os.setresuid(identity.uid, identity.uid, identity.uid)
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(option, value, 0, 0, 0)
+
+
+def peer(connection: socket.socket) -> Peer:
+    """Who is at the other end of a Unix socket."""
+    return Peer(*_PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)))
+
+
+def admits(connection: socket.socket, *names: str) -> bool:
+    """Whether the peer runs as one of these users, as root, or as ourselves."""
+    uid = peer(connection).uid
+    return uid in (0, os.geteuid()) or any(uid == IDENTITIES[name].uid for name in names)
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """A listening, non-blocking Unix socket at `path`; who may talk is told by `admits`, not by mode."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listener.bind(os.fspath(path))
+    path.chmod(0o666)
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
