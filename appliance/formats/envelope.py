@@ -51,7 +51,7 @@ def format_envelope(envelope: Envelope) -> bytes:
 
 
 def parse_envelope(wire: bytes) -> Envelope:
-    """Read an envelope handed in; FormatError if it is cut short, goes on after its end, has a bad address."""
+    """Read an envelope handed in; FormatError if it is cut short, too long or has a bad address."""
     if not wire.endswith(b"\0"):
         raise FormatError("the envelope is cut short")
     envelope = _parse_addresses(wire[:-1])
