@@ -1,0 +1,26 @@
+#!/bin/sh
+# Installs what is missing of the mail programs that tests use as clients (swaks, curl, fetchmail, mpop)
+# and as a sender of many messages (smtp-source, which comes with postfix). No daemon of theirs is started.
+PATH=$PATH:/usr/sbin:/sbin
+missing=
+for program in swaks curl fetchmail mpop smtp-source; do
+    command -v "$program" >/dev/null || missing="$missing $program"
+done
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "The tests need$missing. On Debian, as root: make peers" >&2
+    exit 1
+fi
+set -e
+# invoke-rc.d asks this file before it starts anything; one that is there already stays as it is.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+apt-get -qq update
+apt-get -qq install -y --no-install-recommends \
+    ca-certificates curl fetchmail libnet-ssleay-perl mpop postfix swaks >/dev/null

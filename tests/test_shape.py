@@ -1,0 +1,194 @@
+"""Owns the rules of the house that a program can check; the tables at its head are the rules."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+
+import pytest
+
+from appliance.__main__ import DAEMONS, PROCESSES
+from tests.support.sources import APPLIANCE, CHECKOUT, Module, lines_of, modules, parameters_of
+
+# What a folder may import besides itself: a folder, or one module of it. All but the pure ones may import
+# formats and system. Two stations never import each other, as their processes do not trust each other.
+PURE = {"formats": set[str](), "protocols": {"formats"}, "mailauth": {"formats"}}
+MAY_IMPORT: dict[str, set[str]] = {
+    **PURE,
+    "system": {"formats"},
+    "net": set(),
+    "queue": set(),
+    "mailbox": set(),
+    "site": set(),
+    "receive": {"protocols", "mailauth", "net", "queue/client", "accounts/client"},
+    "inject": {"queue/client"},
+    "send": {"protocols", "queue"},
+    "local": {"protocols", "mailbox", "queue/client"},
+    "remote": {"protocols", "mailauth", "net"},
+    "accounts": set(),
+    "pop3": {"protocols", "net", "mailbox", "accounts/client"},
+    "lists": {"queue/client"},
+    "admin": {"net", "site", "lists", "queue", "accounts"},
+}
+EVERYBODYS = {"formats", "system"}
+
+IMPURE = {"os", "socket", "ssl", "asyncio", "time", "random", "subprocess", "pathlib", "logging", "secrets"}
+
+# Each foreign library comes in by one door; supervisor is a program that we start, not a library.
+DOORS = {
+    "aiosmtpd": {"receive/smtpd"},
+    "argon2": {"accounts/passwords"},
+    "click": {"admin"},
+    "dns": {"net/resolver"},
+    "jinja2": {"site/render", "admin/page"},
+    "pydantic": {"site"},
+    "rich": {"admin"},
+    "uvloop": {"net"},
+    "yaml": {"site/load"},
+}
+
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 400, 60, 5
+EMPTY_WORDS = {"handler", "manager", "service", "helper", "helpers", "util", "utils", "core", "data"}
+
+MODULES = modules()
+each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+
+
+def ours(module: Module) -> set[str]:
+    """The modules and folders of ours that a module imports, as `queue/client` or `queue`."""
+    dotted = (found.name for found in module.imports() if found.name.startswith("appliance."))
+    paths = {name.removeprefix("appliance.").replace(".", "/") for name in dotted}
+    known = {other.name for other in MODULES}
+    return {path for path in paths if path in known or f"{path}/__init__" in known}
+
+
+def within(name: str, places: Iterable[str]) -> bool:
+    return any(name == place or name.startswith(f"{place}/") for place in places)
+
+
+@each_module
+def test_a_module_imports_only_what_lies_below_its_station(module: Module) -> None:
+    if not module.folder:
+        pytest.fail("only the table of processes lies here") if ours(module) else None
+        return
+    allowed = MAY_IMPORT[module.folder] | {module.folder}
+    allowed |= set() if module.folder in PURE else EVERYBODYS
+    # `from appliance.queue import client` names the folder too; that says nothing of the module wanted.
+    wanted = {
+        name for name in ours(module) if not any(other.startswith(f"{name}/") for other in ours(module))
+    }
+
+    assert [] == [name for name in sorted(wanted) if not within(name, allowed)]
+
+
+@each_module
+def test_a_pure_module_reaches_no_socket_file_or_clock(module: Module) -> None:
+    imported = {found.name.partition(".")[0] for found in module.imports()}
+
+    assert set() == (imported & IMPURE if module.folder in PURE else set())
+
+
+@each_module
+def test_a_foreign_library_comes_in_by_its_one_door(module: Module) -> None:
+    roots = {found.name.partition(".")[0] for found in module.imports()}
+    foreign = {root for root in roots if root not in sys.stdlib_module_names and root != "appliance"}
+
+    assert [] == [root for root in sorted(foreign) if not within(module.name, DOORS.get(root, ()))]
+
+
+@each_module
+def test_imports_stand_at_the_top_and_are_absolute(module: Module) -> None:
+    assert [] == [found for found in module.imports() if not found.on_top or found.name.startswith(".")]
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    graph = {module.name: ours(module) - {module.folder} for module in MODULES}
+
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as circle:
+        pytest.fail(" -> ".join(circle.args[1]))
+
+
+@each_module
+def test_a_module_begins_with_a_sentence_on_what_it_owns(module: Module) -> None:
+    assert re.match(r"Owns .*[.:,;]?", module.sentence), module.sentence
+
+
+@each_module
+def test_files_functions_and_parameter_lists_are_short(module: Module) -> None:
+    long = [f.name for f in module.functions() if lines_of(f) > LINES_OF_A_FUNCTION]
+    wide = [f.name for f in module.functions() if parameters_of(f) > PARAMETERS]
+
+    assert (True, [], []) == (module.text.count("\n") <= LINES_OF_A_FILE, long, wide)
+
+
+@each_module
+def test_names_are_words_of_mail_and_not_words_that_fit_any_program(module: Module) -> None:
+    names = [module.path.stem, *(definition.name for definition in module.definitions())]
+    words = {name: set(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_")) for name in names}
+
+    assert [] == [
+        name for name, parts in words.items() if parts & EMPTY_WORDS and not name.startswith("handle_")
+    ]
+
+
+@each_module
+def test_a_folder_says_its_rule_in_few_lines_and_holds_no_code_there(module: Module) -> None:
+    if module.path.name == "__init__.py":
+        assert (False, True) == (module.has_code, module.text.count("\n") <= 5)
+
+
+@each_module
+def test_a_module_has_its_own_test_file(module: Module) -> None:
+    if module.has_code:
+        name = module.path.stem.strip("_")
+        assert (CHECKOUT / "tests" / module.folder / f"test_{name}.py").is_file()
+
+
+@pytest.mark.parametrize("folder", ["formats", "protocols", "mailauth"])
+def test_pure_folders_need_no_mock_in_any_test(folder: str) -> None:
+    tests = (CHECKOUT / "tests" / folder).rglob("*.py")
+
+    assert [] == [path.name for path in tests if "mock" in path.read_text()]
+
+
+def programs_of_supervisor() -> set[str]:
+    """The programs of the supervisor template, without the one that ends by itself."""
+    template = next((CHECKOUT / "templates").rglob("supervisord.conf*")).read_text()
+    return set(re.findall(r"^\[program:([a-z0-9]+)\]", template, re.MULTILINE)) - {"checklist"}
+
+
+def test_the_table_of_processes_the_supervisor_template_and_the_page_name_the_same_daemons() -> None:
+    page = (CHECKOUT / "ARCHITECTURE.md").read_text()
+    table = page.partition("## Processes")[2].partition("\n## ")[0]
+
+    assert set(DAEMONS) == programs_of_supervisor()
+    assert set(DAEMONS) == set(re.findall(r"^\| `([a-z0-9]+)`", table, re.MULTILINE))
+
+
+def test_every_process_of_the_table_is_a_function_of_arguments_and_environment() -> None:
+    for target in PROCESSES.values():
+        module, _, function = target.partition(":")
+        path = APPLIANCE.parent / f"{module.replace('.', '/')}.py"
+        found = [f for f in Module(path).functions() if f.name == function]
+        assert [["argv", "environ"]] == [[argument.arg for argument in f.args.args] for f in found], target
+
+
+def test_the_long_list_of_arguments_is_counted_without_self() -> None:
+    function = ast.parse("class A:\n def f(self, a, *, b): pass").body[0].body[0]  # type: ignore[attr-defined]
+
+    assert 2 == parameters_of(function)
+
+
+def test_the_lock_names_no_index_and_agrees_with_the_lock_for_developers() -> None:
+    runtime, development = (
+        (CHECKOUT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock")
+    )
+    pinned = set(re.findall(r"^[\w-]+==\S+", runtime, re.MULTILINE))
+
+    assert ("http" in runtime + development, True) == (
+        False,
+        pinned <= set(re.findall(r"^[\w-]+==\S+", development, re.M)),
+    )
