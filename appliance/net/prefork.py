@@ -1,0 +1,146 @@
+"""Owns a daemon's workers: forked from one master, counted in memory they share, replaced if one dies."""
+
+import ctypes
+import gc
+import mmap
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable
+
+from appliance.system import log
+
+BUCKETS = 16384
+"""Counters of connections an address: 400 open connections meet in one of so many about once in five."""
+
+_STOP_SECONDS = 9.0  # a container is given 10 s to stop
+_PR_SET_PDEATHSIG = 1
+
+
+class Slot:
+    """One worker's counters, which all workers can read: a worker that died takes its counts with it."""
+
+    def __init__(self, workers: int, number: int) -> None:
+        self.number = number
+        self.workers = workers
+        self._totals = memoryview(mmap.mmap(-1, 4 * workers)).cast("I")
+        self._addresses = memoryview(mmap.mmap(-1, 2 * BUCKETS * workers)).cast("H")
+
+    def of(self, number: int) -> "Slot":
+        """The same counters, seen by another worker."""
+        slot = object.__new__(Slot)
+        slot.__dict__.update(self.__dict__, number=number)
+        return slot
+
+    def opened(self, address: str) -> int:
+        """Count a connection; return how many the address has open in all workers."""
+        start = hash(address) % BUCKETS
+        self._addresses[self.number * BUCKETS + start] += 1
+        return sum(self._addresses[start::BUCKETS].tolist())
+
+    def closed(self, address: str) -> None:
+        """Take back `opened`."""
+        self._addresses[self.number * BUCKETS + hash(address) % BUCKETS] -= 1
+
+    def add(self, change: int) -> int:
+        """Count connections of this worker, whatever their address; return the sum over all workers."""
+        self._totals[self.number] += change
+        return self.total()
+
+    def total(self) -> int:
+        """Connections open in all workers."""
+        return sum(self._totals)
+
+    def clear(self) -> None:
+        """Forget a worker that died."""
+        self._totals[self.number] = 0
+        start = self.number * BUCKETS
+        self._addresses[start : start + BUCKETS] = memoryview(bytes(2 * BUCKETS)).cast("H")
+
+
+class _Here:
+    slot: Slot | None = None
+
+
+def slot() -> Slot:
+    """This worker's counters; a process that was not preforked is its own only worker."""
+    if _Here.slot is None:
+        _Here.slot = Slot(1, 0)
+    return _Here.slot
+
+
+def prefork(workers: int, body: Callable[[], int]) -> int:
+    """Run `body` in so many workers until TERM; its imports and what it read so far are shared by all."""
+    if workers <= 1:
+        return body()
+    return _Master(workers, body).run()
+
+
+class _Master:
+    def __init__(self, workers: int, body: Callable[[], int]) -> None:
+        self._body = body
+        self._counters = Slot(workers, 0)
+        self._running: dict[int, int] = {}  # pid -> number
+        self._stopping = False
+
+    def run(self) -> int:
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGHUP, lambda *_: self._tell(signal.SIGHUP))
+        signal.signal(signal.SIGALRM, lambda *_: self._tell(signal.SIGKILL))
+        # What the workers share stays shared only if no collection writes into it.
+        gc.collect()
+        gc.freeze()
+        for number in range(self._counters.workers):
+            self._start(number)
+        while self._running:
+            pid, status = os.wait()
+            number = self._running.pop(pid, -1)
+            if number >= 0 and not self._stopping:
+                self._replace(number, pid, status)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return 0
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        self._tell(signal.SIGTERM)
+        signal.setitimer(signal.ITIMER_REAL, _STOP_SECONDS)
+
+    def _tell(self, number: int) -> None:
+        for pid in self._running:
+            os.kill(pid, number)
+
+    def _replace(self, number: int, pid: int, status: int) -> None:
+        log.line(f"tcpserver: worker {pid} died, status {status}; its connections are lost")
+        self._counters.of(number).clear()
+        time.sleep(0.2)  # a worker that cannot live does not take the whole processor
+        if not self._stopping:
+            self._start(number)
+
+    def _start(self, number: int) -> None:
+        signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+        # A signal between fork and the note of the new pid would miss the new worker.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        pid = os.fork()
+        if pid == 0:
+            self._work(number, signals)
+        self._running[pid] = number
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+    def _work(self, number: int, signals: set[signal.Signals]) -> None:
+        status = 111
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal: the master says TERM
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the body listens, it reads the files anyway
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+            _Here.slot = self._counters.of(number)
+            status = self._body()
+        except BaseException:  # the top of a process
+            log.line(f"tcpserver: worker failed: {traceback.format_exc()}")
+        finally:
+            log.flush()
+            os._exit(status)

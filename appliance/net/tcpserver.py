@@ -1,0 +1,353 @@
+"""Owns accepting connections: limits, rules and PROXY header decide, then a protocol gets the connection.
+
+One connection an event of readiness is accepted, so that workers that share a socket share the work: the busy
+one comes back later. The log's lines are tcpserver(1)'s; its process id is our connection number.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import signal
+import socket
+import ssl
+import traceback
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+
+from appliance.formats.outcome import FormatError, Temporary
+from appliance.net import prefork as workers
+from appliance.net import tls
+from appliance.net.listeners import BoundListener, Listener, bind, format_listener, parse_listener
+from appliance.net.loop import run
+from appliance.net.prefork import prefork
+from appliance.net.proxied import read_header
+from appliance.net.rules import Rules
+from appliance.protocols.proxy import Endpoint
+from appliance.system import log
+from appliance.system.control import Control
+from appliance.system.place import Place
+
+__all__ = [
+    "BoundListener",
+    "Connection",
+    "Listener",
+    "Server",
+    "Settings",
+    "bind",
+    "format_listener",
+    "parse_listener",
+    "prefork",
+    "run",
+]
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Accept = Callable[["Connection"], asyncio.BaseProtocol]
+
+_PAUSE = 0.05  # seconds between looks at the limit, or at a table of descriptors that was full
+_GRACE = 5.0  # seconds that sessions have to end after TERM
+_HANDSHAKE_SECONDS = 30.0
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the listeners of a daemon go by; read again at HUP."""
+
+    place: Place
+    concurrency: int = 400
+    """Connections at a time in all workers; more wait in the kernel."""
+    concurrency_per_address: int = 50
+    """Connections at a time from one address (one /64 of IPv6); more are closed."""
+    proxy_networks: tuple[Network, ...] = ()
+    """Where connections begin with a PROXY header, and from nowhere else."""
+    local_host: str = "0"
+    """TCPLOCALHOST."""
+
+    @classmethod
+    def read(cls, place: Place) -> "Settings":
+        """Read concurrencyincoming, concurrencyperip, proxynetworks, me; Temporary if one is unreadable."""
+        control = Control(place.control)
+        return cls(
+            place,
+            control.integer("concurrencyincoming", cls.concurrency),
+            control.integer("concurrencyperip", cls.concurrency_per_address),
+            tuple(_networks(control.lines("proxynetworks") or ())),
+            (control.line("me") or b"0").decode("utf-8", "surrogateescape"),
+        )
+
+
+def _networks(lines: Iterable[bytes]) -> Iterable[Network]:
+    for line in lines:
+        try:
+            yield ipaddress.ip_network(line.decode().strip(), strict=False)
+        except ValueError:
+            raise Temporary(
+                f"Unable to read controls (#4.3.0). proxynetworks: {line!r} is no network"
+            ) from None
+
+
+@dataclass(slots=True)
+class Connection:
+    """One accepted connection."""
+
+    number: int
+    listener: Listener
+    environment: dict[str, str] = field(default_factory=dict)
+    """tcp-environ(5) and what the rule sets, such as RELAYCLIENT."""
+    on_stop: Callable[[], None] | None = None
+    """Set by the protocol: called at TERM, ends the session within 5 s; else the connection is closed."""
+    transport: asyncio.BaseTransport | None = None
+    counted_as: str = ""
+    may_relay: bool = True
+    """Not for a proxy that does not name its client: the proxy's own right is not for those behind it."""
+
+
+class Server:
+    """One worker's share of the listeners."""
+
+    def __init__(
+        self,
+        bound: Iterable[BoundListener],
+        accept: Accept,
+        settings: Settings,
+        tls_context: ssl.SSLContext | None = None,
+        on_reload: Callable[[], None] | None = None,
+    ) -> None:
+        """`accept` makes the protocol of a connection; `on_reload` is called at HUP before rules are read."""
+        self._bound = list(bound)
+        self._accept = accept
+        self._settings = settings
+        self._tls_context = tls_context
+        self._on_reload = on_reload
+        self._rules: dict[str, Rules] = {}
+        self._slot = workers.slot()
+        self._last = self._slot.number
+        self._open: dict[int, Connection] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._paused = False
+        self._flush_due = False
+        self._read_rules()
+        if tls_context is None and any(one.listener.tls for one in self._bound):
+            raise ValueError("a listener with TLS needs a certificate")
+
+    async def run(self) -> None:
+        """Accept until TERM; return when all sessions have ended, 5 s later at most."""
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        self._loop.add_signal_handler(signal.SIGINT, self._stop.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self._say(f"tcpserver: status: {self._slot.total()}/{self._settings.concurrency}")
+        self._listen()
+        await self._stop.wait()
+        self._pause()
+        for connection in list(self._open.values()):
+            self._end_session(connection)
+        if self._open:
+            try:
+                await asyncio.wait_for(self._idle.wait(), _GRACE)
+            except TimeoutError:
+                for connection in list(self._open.values()):
+                    if isinstance(connection.transport, asyncio.Transport):
+                        connection.transport.abort()
+        for task in self._tasks:
+            task.cancel()
+        log.flush()
+
+    def stop(self) -> None:
+        """Do as at TERM."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Take limits, rules and certificate as they are on disk now; what cannot be read stays as it was."""
+        try:
+            self._settings = Settings.read(self._settings.place)
+            if self._on_reload is not None:
+                self._on_reload()
+            if self._tls_context is not None:
+                tls.renew(self._tls_context, Control(self._settings.place.control))
+        except Temporary as error:
+            self._say(f"tcpserver: warning: keeping what was read before: {error.sentence}")
+        self._read_rules()
+
+    def _read_rules(self) -> None:
+        for name in {bound.listener.name for bound in self._bound}:
+            try:
+                self._rules[name] = Rules(self._settings.place.rules / f"tcp.{name}.cdb")
+            except Temporary as error:
+                kept = "keeping the old rules" if name in self._rules else "dropping all connections"
+                log.line(f"tcpserver: warning: {kept}, {error.sentence}")
+
+    def _end_session(self, connection: Connection) -> None:
+        if connection.on_stop is not None:
+            connection.on_stop()
+        elif connection.transport is not None:
+            connection.transport.close()
+
+    def _listen(self) -> None:
+        self._paused = False
+        for bound in self._bound:
+            self._loop.add_reader(bound.socket.fileno(), self._accept_one, bound)
+
+    def _pause(self) -> None:
+        self._paused = True
+        for bound in self._bound:
+            self._loop.remove_reader(bound.socket.fileno())
+
+    def _pause_a_while(self) -> None:
+        self._pause()
+        self._loop.call_later(_PAUSE, self._maybe_listen)
+
+    def _maybe_listen(self) -> None:
+        if self._stop.is_set() or not self._paused:
+            return
+        if self._slot.total() < self._settings.concurrency:
+            self._listen()
+        else:  # the connection that ends may be another worker's
+            self._loop.call_later(_PAUSE, self._maybe_listen)
+
+    def _accept_one(self, bound: BoundListener) -> None:
+        try:
+            accepted, peer = bound.socket.accept()
+        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+            return  # another worker was faster, or the peer went away
+        except OSError as error:
+            self._say(f"tcpserver: warning: unable to accept: {error.strerror}")
+            if error.errno in _FULL:
+                self._pause_a_while()
+            return
+        accepted.setblocking(False)
+        self._last += self._slot.workers
+        connection = Connection(self._last, bound.listener)
+        self._open[connection.number] = connection
+        total = self._slot.add(1)
+        self._say(f"tcpserver: status: {total}/{self._settings.concurrency}")
+        remote = Endpoint(_plain(peer[0]), peer[1])
+        if self._settings.proxy_networks and self._is_proxy(remote.address):
+            self._start(self._read_proxy(connection, accepted, remote))
+        else:
+            self._admit(connection, accepted, remote)
+        if total >= self._settings.concurrency:
+            self._pause_a_while()
+
+    def _is_proxy(self, address_text: str) -> bool:
+        address = ipaddress.ip_address(address_text)
+        return any(address in network for network in self._settings.proxy_networks)
+
+    async def _read_proxy(self, connection: Connection, accepted: socket.socket, peer: Endpoint) -> None:
+        try:
+            header = await read_header(accepted)
+        except (FormatError, OSError) as error:  # TimeoutError is an OSError
+            reason = str(error) or "no PROXY header in time"
+            self._say(f"tcpserver: deny {connection.number} proxy {peer.address}: {reason}")
+            self._drop(connection, accepted)
+            return
+        if header.remote is None:  # the proxy speaks for itself, to see whether we are up
+            connection.may_relay = False
+        self._admit(connection, accepted, header.remote or peer, header.local)
+
+    def _admit(
+        self, connection: Connection, accepted: socket.socket, remote: Endpoint, local: Endpoint | None = None
+    ) -> None:
+        """Ask limit and rules, then let the connection have its protocol."""
+        number, listener = connection.number, connection.listener
+        if local is None:
+            name = accepted.getsockname()
+            local = Endpoint(_plain(name[0]), name[1])
+        connection.counted_as = _counted_as(remote.address)
+        from_address = self._slot.opened(connection.counted_as)
+        local_host = self._settings.local_host
+        ends = f"{local_host}:{local.address}:{local.port} :{remote.address}::{remote.port}"
+        self._say(f"tcpserver: pid {number} from {remote.address}")
+        rules = self._rules.get(listener.name)
+        rule = None if rules is None else rules.of(remote.address)
+        if rule is None or not rule.allow or from_address > self._settings.concurrency_per_address:
+            reason = "" if rule is None or not rule.allow else " too many connections from this address"
+            self._say(f"tcpserver: deny {number} {ends}{reason}")
+            self._drop(connection, accepted)
+            return
+        self._say(f"tcpserver: ok {number} {ends}")
+        connection.environment = {
+            "PROTO": "TCP",
+            "TCPLOCALHOST": local_host,
+            "TCPLOCALIP": local.address,
+            "TCPLOCALPORT": str(local.port),
+            "TCPREMOTEIP": remote.address,
+            "TCPREMOTEPORT": str(remote.port),
+            **rule.environment,
+        }
+        if not connection.may_relay:
+            connection.environment.pop("RELAYCLIENT", None)
+        self._start(self._connect(connection, accepted))
+
+    async def _connect(self, connection: Connection, accepted: socket.socket) -> None:
+        context = self._tls_context if connection.listener.tls else None
+        try:
+            protocol = self._accept(connection)
+            _when_lost(protocol, lambda: self._ended(connection))
+            connection.transport, _ = await self._loop.connect_accepted_socket(
+                lambda: protocol,
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else _HANDSHAKE_SECONDS,
+            )
+        except OSError as error:  # the peer went away, or does not speak TLS
+            self._say(f"tcpserver: warning: dropping connection {connection.number}: {error}")
+            self._drop(connection, accepted)
+        except Exception:  # the top of a connection: whatever is wrong with it, the others go on
+            self._say(f"tcpserver: dropping connection {connection.number}: {traceback.format_exc()}")
+            self._drop(connection, accepted)
+
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _drop(self, connection: Connection, accepted: socket.socket) -> None:
+        accepted.close()
+        self._ended(connection)
+
+    def _ended(self, connection: Connection) -> None:
+        if self._open.pop(connection.number, None) is None:
+            return
+        if connection.counted_as:
+            self._slot.closed(connection.counted_as)
+        total = self._slot.add(-1)
+        self._say(f"tcpserver: end {connection.number} status 0")
+        self._say(f"tcpserver: status: {total}/{self._settings.concurrency}")
+        if not self._open and self._stop.is_set():
+            self._idle.set()
+
+    def _say(self, text: str) -> None:
+        log.line(text)
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        log.flush()
+
+
+def _plain(address: str) -> str:
+    """An IPv4 peer of an IPv6 socket is shown, and looked up in the rules, as the IPv4 peer that it is."""
+    return address.removeprefix("::ffff:") if "." in address else address.partition("%")[0]
+
+
+def _counted_as(address: str) -> str:
+    # A site has at least a /64 of IPv6 to itself.
+    return address if "." in address else str(int(ipaddress.IPv6Address(address)) >> 64)
+
+
+def _when_lost(protocol: asyncio.BaseProtocol, act: Callable[[], None]) -> None:
+    lost = protocol.connection_lost
+
+    def connection_lost(error: Exception | None) -> None:
+        del protocol.connection_lost  # the circle ends with the connection
+        try:
+            lost(error)
+        finally:
+            act()
+
+    protocol.connection_lost = connection_lost  # type: ignore[assignment, method-assign]
