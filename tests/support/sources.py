@@ -15,11 +15,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Import(NamedTuple):
-    """One imported module: its full dotted name, its line, and whether it stands at the top of the file."""
+    """One imported module: its dotted name, its line, and whether it waits for a function to be called."""
 
     name: str
     line: int
-    on_top: bool
+    is_late: bool
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Module:
 
     def imports(self) -> Iterator[Import]:
         """Every imported module; of `from a import b` both a and a.b, since b may be one."""
-        top = set(self.tree.body)
+        late = {inner for function in self.functions() for inner in ast.walk(function)}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
-                yield from (Import(alias.name, node.lineno, node in top) for alias in node.names)
+                yield from (Import(alias.name, node.lineno, node in late) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 base = "." * node.level + (node.module or "")
-                yield Import(base, node.lineno, node in top)
-                yield from (Import(f"{base}.{alias.name}", node.lineno, node in top) for alias in node.names)
+                yield Import(base, node.lineno, node in late)
+                yield from (Import(f"{base}.{alias.name}", node.lineno, node in late) for alias in node.names)
 
     def definitions(self) -> Iterator[Definition]:
         """Every function and class, nested ones too."""

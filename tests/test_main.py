@@ -1,0 +1,40 @@
+"""Owns the tests of the table of processes."""
+
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+
+import pytest
+
+from appliance.__main__ import DAEMONS, ONE_SHOTS, PROCESSES, main_of, run
+
+
+def test_an_unknown_name_is_answered_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["sendmail"], {})
+
+    told = capsys.readouterr().err
+    assert (100, []) == (code, [name for name in PROCESSES if name not in told])
+
+
+def test_no_name_at_all_is_answered_alike() -> None:
+    assert 100 == run([], {})
+
+
+def test_a_name_stands_for_one_process_only() -> None:
+    assert set() == DAEMONS.keys() & ONE_SHOTS.keys()
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_each_name_leads_to_a_function(name: str) -> None:
+    assert callable(main_of(name))
+
+
+def test_a_process_gets_the_arguments_after_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[list[str], Mapping[str, str]]] = []
+    module = ModuleType("probe")
+    module.main = lambda argv, environ: seen.append((argv, environ)) or 111  # type: ignore[attr-defined, func-returns-value]
+    monkeypatch.setitem(sys.modules, "probe", module)
+    monkeypatch.setitem(PROCESSES, "probe", "probe:main")
+
+    assert 111 == run(["probe", "a", "b"], {"X": "y"})
+    assert [(["a", "b"], {"X": "y"})] == seen
