@@ -1,5 +1,6 @@
 # Bare `make` lists its words. Each works on a fresh clone.
-PYTHON ?= python3
+# Root's own Python may lie where the daemons' users cannot enter; Debian's never does.
+PYTHON ?= $(shell [ `id -u` = 0 ] && /usr/bin/python3 -c 'import ensurepip, tomllib' 2>/dev/null && echo /usr/bin/)python3
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest -q
 LOCK = $(BIN)/uv pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml

@@ -1,0 +1,95 @@
+"""Owns a container of the appliance for the flow tests: its own project, its own ports, on loopback."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.clients import Mailbox
+from tests.support.ports import free_ports
+from tests.support.sources import CHECKOUT
+
+PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S")
+
+
+class Process(NamedTuple):
+    """A process of the container, seen from the host."""
+
+    pid: int
+    uid: int
+    command: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """The appliance under docker compose."""
+
+    project: str
+    folder: Path
+    """Where its config.yaml lies."""
+    ports: dict[str, int]
+
+    def compose(self, *words: str, timeout: float = 300) -> str:
+        """What `docker compose` says; AssertionError with all of it if it fails."""
+        published = {f"{name}_PORT": f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        done = subprocess.run(
+            ["docker", "compose", "--progress", "plain", "-p", self.project, *words],
+            cwd=CHECKOUT,
+            env={**os.environ, **published, "CONFIG_FOLDER": str(self.folder)},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, f"docker compose {words}: {done.stdout}{done.stderr}{self._why(words)}"
+        return done.stdout
+
+    def _why(self, words: tuple[str, ...]) -> str:
+        return self.compose("logs", "--no-color") if words[0] in ("up", "exec") else ""
+
+    def up(self) -> None:
+        """Starts it and waits until its health check passes."""
+        self.compose("up", "-d", "--build", "--wait")
+
+    def run(self, *command: str) -> str:
+        """What a command says that root runs in the container."""
+        return self.compose("exec", "-T", "toaster", *command)
+
+    def mailbox(self, name: str = "alice@example.test") -> Mailbox:
+        """A mailbox with the password that the first start made and printed."""
+        printed = self.run("python", "-m", "appliance", "checklist")
+        found = re.search(rf"mailbox {re.escape(name)} password (\S+)", printed)
+        assert found, printed
+        return Mailbox(self.ports["POP3"], name, found[1])
+
+    @property
+    def id(self) -> str:
+        return self.compose("ps", "-q", "toaster").strip()
+
+    def processes(self) -> list[Process]:
+        """All its processes."""
+        listed = subprocess.run(
+            ["docker", "top", self.id, "-eo", "pid,uid,args"], capture_output=True, text=True, check=True
+        ).stdout.splitlines()[1:]
+        return [
+            Process(int(pid), int(uid), command)
+            for pid, uid, command in (line.split(None, 2) for line in listed)
+        ]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Container]:
+    """A container with the shipped config.yaml, healthy; it and its volumes are gone afterwards."""
+    shutil.copy(CHECKOUT / "config.yaml", folder)
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    container = Container(f"toaster-flow-{os.getpid()}", folder, ports)
+    try:
+        container.up()
+        yield container
+    finally:
+        container.compose("down", "-v", "--timeout", "1")
