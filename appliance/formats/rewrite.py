@@ -15,7 +15,7 @@ Channel = Literal["local", "remote"]
 
 
 class Route(NamedTuple):
-    """Where a recipient goes; key is virtualdomains' key, address[prefix_length:] what the world calls him."""
+    """Where a recipient goes; address[prefix_length:] is his name outside, key the one in virtualdomains."""
 
     channel: Channel
     address: bytes
