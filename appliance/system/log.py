@@ -4,14 +4,15 @@ import atexit
 import os
 import time
 
-_LIMIT = 16 * 1024
+# Workers of one daemon share a pipe: a write of up to PIPE_BUF bytes never mixes with another's (pipe(7)).
+_BATCH = 4096
 
 
 class _Log:
     def __init__(self) -> None:
         self.program = "toaster"
         self.batched = False
-        self.waiting: list[str] = []
+        self.waiting: list[bytes] = []
         self.size = 0
         self.second = -1
         self.stamp = ""
@@ -27,34 +28,46 @@ def open(program: str, *, batched: bool = False) -> None:  # noqa: A001 - as in 
 
 
 def line(text: str) -> None:
-    """Write one line; a newline within the text becomes `/` as in qmail-log(5)."""
+    """Write one line; a newline in the text becomes `/` (qmail-log(5)), what is not printable an escape."""
     now = time.time()
     second = int(now)
     if second != _log.second:
         _log.second = second
         _log.stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
     milli = int((now - second) * 1000)
-    if "\n" in text:
-        text = text.replace("\n", "/")
-    _log.waiting.append(f"{_log.stamp}.{milli:03d}Z {_log.program}: {text}\n")
-    _log.size += len(text)
-    if not _log.batched or _log.size > _LIMIT:
+    if not text.isprintable():
+        text = _printable(text)
+    entry = f"{_log.stamp}.{milli:03d}Z {_log.program}: {text}\n".encode()
+    if _log.size + len(entry) > _BATCH:
         flush()
+    _log.waiting.append(entry)
+    _log.size += len(entry)
+    if not _log.batched:
+        flush()
+
+
+def _printable(text: str) -> str:
+    """A peer's bytes may stand in a line: no control, separator or surrogate may end, forge or hide one."""
+    text = text.replace("\n", "/")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def flush() -> None:
     """Write what waits. A log that cannot be written never stops mail."""
     if not _log.waiting:
         return
-    content = "".join(_log.waiting).encode("utf-8", "backslashreplace")
+    content = b"".join(_log.waiting)
     _log.waiting.clear()
     _log.size = 0
     view = memoryview(content)
-    while view:
-        try:
+    try:
+        while view:
             view = view[os.write(2, view) :]
-        except OSError:
-            return
+    except OSError:
+        if len(view) < len(content) or content.startswith(b"\n"):
+            _log.waiting.append(b"\n")  # the next line shall not begin within a torn one
+            _log.size = 1
 
 
 atexit.register(flush)
+os.register_at_fork(before=flush)  # else the child would write the waiting lines once more
