@@ -22,9 +22,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def create(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a new file and fsync it; the folder is the caller's to sync."""
+    """Write a new file of exactly that mode and fsync it; the folder is the caller's to sync."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
+        os.fchmod(descriptor, mode)  # a strict umask would hide a control file from the daemons
         write_all(descriptor, content)
         os.fsync(descriptor)
     except OSError:
@@ -40,5 +41,10 @@ def replace(path: Path, content: bytes, mode: int = 0o644) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     create(temporary, content, mode)
-    os.replace(temporary, path)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
     sync_folder(path.parent)
