@@ -38,7 +38,7 @@ IDENTITIES = {
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
-_PEER = struct.Struct("3i")
+_PEER = struct.Struct("iII")  # struct ucred; a user number may be above 2^31 (user namespaces)
 
 
 def is_root() -> bool:
@@ -53,8 +53,9 @@ def identity_of(name: str) -> Identity:
 
 def become(name: str) -> None:
     """Drop root for good and become a daemon's user; as anybody else nothing happens."""
+    if is_root():
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     become_identity(IDENTITIES[name])
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def become_identity(identity: Identity) -> None:
@@ -63,12 +64,14 @@ def become_identity(identity: Identity) -> None:
         os.setgroups([])
         os.setresgid(identity.gid, identity.gid, identity.gid)
         os.setresuid(identity.uid, identity.uid, identity.uid)
-    _prctl(_PR_SET_DUMPABLE, 0)
+        _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(option, value, 0, 0, 0)
+    zero = ctypes.c_ulong(0)  # prctl(2) reads longs, and refuses what is not zero
+    if libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl option {option}")
 
 
 def peer(connection: socket.socket) -> Peer:
@@ -86,8 +89,12 @@ def bind_unix(path: Path) -> socket.socket:
     """A listening, non-blocking Unix socket at `path`; who may talk is told by `admits`, not by mode."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    listener.bind(os.fspath(path))
-    path.chmod(0o666)
-    listener.listen(1024)
+    try:
+        listener.bind(os.fspath(path))
+        path.chmod(0o666)
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
     listener.setblocking(False)
     return listener
