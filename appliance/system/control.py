@@ -45,8 +45,7 @@ class Control:
     def integer(self, name: str, default: int) -> int:
         """The number that the first line begins with (control_readint), else the default."""
         content = self.read(name)
-        number = None if content is None else control.parse_integer(content)
-        return default if number is None else number
+        return default if content is None else control.parse_integer(content, default)
 
     def table(self, name: str) -> dict[bytes, bytes]:
         """Lower-cased text before the first colon -> text after it (constmap); empty if missing."""

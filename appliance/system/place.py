@@ -22,14 +22,14 @@ class Place:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Place":
-        """The places that TOASTER_HOME, _MAIL, _STATE, _RUN and _CONFIG name, or the container's."""
-        home = Path(environ.get("TOASTER_HOME", "/var/qmail"))
+        """The places that TOASTER_HOME, _MAIL, _STATE, _RUN and _CONFIG name; empty or unset: the image's."""
+        home = Path(environ.get("TOASTER_HOME") or "/var/qmail")
         return cls(
             home=home,
-            mail=Path(environ.get("TOASTER_MAIL", "/mail")),
-            state=Path(environ.get("TOASTER_STATE", "/var/lib/toaster")),
+            mail=Path(environ.get("TOASTER_MAIL") or "/mail"),
+            state=Path(environ.get("TOASTER_STATE") or "/var/lib/toaster"),
             run=Path(environ.get("TOASTER_RUN") or home / "run"),
-            config=Path(environ.get("TOASTER_CONFIG", "/etc/toaster/config.yaml")),
+            config=Path(environ.get("TOASTER_CONFIG") or "/etc/toaster/config.yaml"),
         )
 
     @property
