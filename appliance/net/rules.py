@@ -1,4 +1,4 @@
-"""Owns the rules of listeners in memory: tcp.<name>.cdb read whole, and what it says about an address."""
+"""Owns the rules of a listener in memory: tcp.<name>.cdb read whole, and what it says about an address."""
 
 from pathlib import Path
 
@@ -7,7 +7,9 @@ from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.tcprules import Rule
 
-_KEPT = 4096  # answers kept; peers that come often are few
+_ALLOW = Rule(True, {}, "")
+_DENY = Rule(False, {}, "")
+_KEPT = 4096  # answers kept: the peers that come often are few
 
 
 class Rules:
@@ -17,6 +19,7 @@ class Rules:
         """Read the file; Temporary if it is missing or no cdb."""
         try:
             self._cdb = Cdb(path.read_bytes())
+            tcprules.lookup(self._cdb, "192.0.2.1")  # a file cut short is found now, not at a connection
         except OSError as error:
             raise Temporary(f"unable to read {path}: {error.strerror}") from error
         except FormatError as error:
@@ -24,10 +27,14 @@ class Rules:
         self._known: dict[str, Rule] = {}
 
     def of(self, address: str) -> Rule:
-        """What the rules say about a peer whose name is not known (tcprules(1))."""
+        """What the rules say about a peer whose name is not looked up; a damaged file denies."""
         rule = self._known.get(address)
         if rule is None:
             if len(self._known) >= _KEPT:
                 self._known.clear()
-            rule = self._known[address] = tcprules.find(self._cdb, address)
+            try:
+                rule = tcprules.lookup(self._cdb, address) or _ALLOW
+            except FormatError:
+                rule = _DENY
+            self._known[address] = rule
         return rule
