@@ -1,0 +1,72 @@
+"""Owns the ground under the daemons: which folders there must be, whose, who may enter, which ones last."""
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from appliance.system.place import Place
+from appliance.system.privileges import Identity, is_root
+
+MAIL_OWNER = 5000  # unless PUID and PGID say otherwise
+_FORGETFUL = {"tmpfs", "ramfs"}
+
+
+def mail_owner(environ: Mapping[str, str]) -> Identity:
+    """Whom the mailboxes belong to: PUID and PGID as root, else ourselves. ValueError: they are no users."""
+    if not is_root():
+        return Identity(os.geteuid(), os.getegid())
+    return Identity(_number(environ, "PUID"), _number(environ, "PGID"))
+
+
+def _number(environ: Mapping[str, str], name: str) -> int:
+    text = environ.get(name) or str(MAIL_OWNER)
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 2**32 - 1):
+        raise ValueError(
+            f"{name} is {text!r}; write the number of a user who is not root, such as {MAIL_OWNER}"
+        )
+    return int(text)
+
+
+def closed_folders(paths: Iterable[Path]) -> list[Path]:
+    """These folders and those above them that a user without rights in them cannot enter."""
+    folders = {folder for path in paths for folder in _existing(path.resolve())}
+    return sorted(folder for folder in folders if not folder.stat().st_mode & stat.S_IXOTH)
+
+
+def _existing(path: Path) -> Iterable[Path]:
+    return (folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def lay_out(place: Place, owner: Identity) -> None:
+    """Make the top folders that are missing; a mail folder that is still root's goes to its owner.
+
+    Nothing below a top folder changes its owner: that would take hours on a large volume, and be wrong once.
+    """
+    for folder in (place.home, place.state, place.run, place.mail):
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    run = place.run.lstat()
+    if stat.S_ISLNK(run.st_mode) or run.st_uid != os.geteuid():
+        raise PermissionError(f"{place.run} is somebody else's; set TOASTER_RUN to a folder of your own")
+    if is_root():
+        place.run.chmod(0o755)
+        if place.mail.stat().st_uid == 0:
+            os.chown(place.mail, *owner)
+
+
+def forgetful(place: Place, mountinfo: str) -> list[Path]:
+    """Which of queue and mail are on no volume, so that they end with the container (proc(5), mountinfo)."""
+    mounts = dict(_mount(line) for line in mountinfo.splitlines())
+    return [path for path in (place.queue, place.mail) if _is_forgetful(path, mounts)]
+
+
+def _mount(line: str) -> tuple[Path, str]:
+    before, _, after = line.partition(" - ")
+    point = before.split()[4].encode().decode("unicode_escape")  # a blank in a name is written \040
+    return Path(point), after.split()[0]
+
+
+def _is_forgetful(path: Path, mounts: Mapping[Path, str]) -> bool:
+    """A container's root is laid anew with each container, whatever file system it is."""
+    point = next(folder for folder in (path, *path.parents) if folder in mounts or folder == Path("/"))
+    return point == Path("/") or mounts[point] in _FORGETFUL

@@ -1,0 +1,77 @@
+"""Owns the health check: a session of SMTP and one of POP3 through the listeners that supervisor starts."""
+
+import re
+import smtplib
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from configparser import RawConfigParser
+from pathlib import Path
+
+from appliance.formats.outcome import FormatError
+from appliance.net.listeners import Listener, parse_listener
+from appliance.system.place import Place
+
+SECONDS = 5.0
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def listeners(configuration: Path) -> list[Listener]:
+    """What the rendered supervisord.conf tells the daemons to listen on, as one reaches it from this host."""
+    parser = RawConfigParser(strict=False, inline_comment_prefixes=(";",))
+    parser.read(configuration)
+    words = (word for name in parser.sections() for word in parser.get(name, "command", fallback="").split())
+    return [found._replace(host=_LOOPBACK.get(found.host, found.host)) for found in _read(words)]
+
+
+def _read(words: Iterator[str]) -> Iterator[Listener]:
+    for word in words:
+        if re.fullmatch(r"[a-z0-9]+:\S+:[0-9]+(:tls)?", word):
+            yield parse_listener(word)
+
+
+def smtp(listener: Listener, me: str) -> None:
+    """Ask whether mail to the postmaster is taken: through smtpd to lspawn and the mailbox's user."""
+    with smtplib.SMTP(listener.host, listener.port, local_hostname=me, timeout=SECONDS) as session:
+        session.ehlo()
+        session.mail("")
+        code, text = session.rcpt("postmaster")
+        if code != 250:
+            raise smtplib.SMTPResponseException(code, text)
+
+
+def pop3(listener: Listener) -> None:
+    """Hear the POP3 greeting and take leave; ConnectionError with the reply that is not +OK."""
+    where = (listener.host, listener.port)
+    with socket.create_connection(where, SECONDS) as session, session.makefile("rwb") as lines:
+        for said in (b"", b"QUIT\r\n"):
+            lines.write(said)
+            lines.flush()
+            reply = lines.readline(1024)
+            if not reply.startswith(b"+OK"):
+                raise ConnectionError(reply.decode(errors="replace").strip() or "the connection ended")
+
+
+def faults(place: Place) -> Iterator[str]:
+    """A sentence for each listener that does not answer as it should."""
+    me = (place.control / "me").read_text().strip()
+    for listener in listeners(place.home / "supervisord.conf"):
+        try:
+            if listener.name == "smtp":
+                smtp(listener, me)
+            elif listener.name == "pop3":
+                pop3(listener)
+        except (OSError, smtplib.SMTPException) as error:
+            yield f"{listener.name} at {listener.host} port {listener.port}: {error}"
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Exit code 0 if all is well, 1 with a line a fault otherwise."""
+    place = Place.from_environ(environ)
+    try:
+        found = list(faults(place))
+    except (OSError, FormatError) as error:
+        found = [f"nothing is rendered that could be asked: {error}"]
+    for fault in found:
+        print(fault, file=sys.stderr)
+    return 1 if found else 0

@@ -1,0 +1,31 @@
+"""Owns a server that says its lines whatever it hears: a greeting, then one line for each line of the client."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def scripted(*replies: bytes) -> Iterator[int]:
+    """The port of loopback on which one client is answered; the connection ends with the last reply."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_serve, args=(listener, replies))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.close()
+            thread.join(5)
+
+
+def _serve(listener: socket.socket, replies: tuple[bytes, ...]) -> None:
+    try:
+        connection, _ = listener.accept()
+    except OSError:
+        return
+    with connection, connection.makefile("rb") as heard:
+        for reply in replies:
+            connection.sendall(reply)
+            if not heard.readline():
+                return
