@@ -1,0 +1,97 @@
+"""Owns delivery into mbox files (mbox(5)): the lock, a From_ line a message, `>` before lines like it.
+
+    From sender date
+    Return-Path, Delivered-To, message, every line of the shape >*From_ with one more >
+    empty line
+
+The lock is flock(2) on the file itself, as qmail-local's; what fails is cut off again. Whoever waits for
+the lock calls `try_lock` again: nothing here blocks.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator
+from mmap import mmap
+from typing import NamedTuple
+
+from appliance.formats.outcome import Temporary
+from appliance.mailbox.body import Body, opened
+from appliance.system.errors import words_of
+from appliance.system.files import write_all
+
+LOCKED = "File has been locked for 30 seconds straight. (#4.3.0)"
+LOCK_PATIENCE_S = 30
+
+_FROM = re.compile(rb"^(?=>*From )", re.MULTILINE)
+_NULL = os.makedev(1, 3)
+_PIECE = 1 << 20
+
+
+class MboxDelivery(NamedTuple):
+    """One message for one mbox; `name` is the path as the sentences show it."""
+
+    name: bytes
+    from_line: bytes
+    head: bytes
+    body: Body
+
+
+def open_box(name: bytes) -> int:
+    """Open an mbox for `append`, made if missing; Temporary for what is no file (but /dev/null)."""
+    try:
+        # O_NONBLOCK: a FIFO that lies there must not hold us up.
+        descriptor = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+    except (OSError, ValueError) as error:
+        raise Temporary(_sentence("open", name, error, "#4.2.1")) from error
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode) and state.st_rdev != _NULL:
+        os.close(descriptor)
+        raise Temporary(_sentence("open", name, OSError(errno.ENXIO, ""), "#4.2.1"))
+    return descriptor
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock the file for us; False while somebody else holds it. Without locks (some NFS) nobody does."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def append(descriptor: int, delivery: MboxDelivery) -> None:
+    """Write the message behind the others and fsync; Temporary, and the file as it was, if that fails."""
+    end = os.fstat(descriptor).st_size
+    try:
+        with opened(delivery.body) as text:
+            write_all(descriptor, delivery.from_line + delivery.head)
+            for piece in _pieces(text):
+                write_all(descriptor, _FROM.sub(b">", piece))
+            write_all(descriptor, b"\n" if text[-1:] in (b"", b"\n") else b"\n\n")
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.fsync(descriptor)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, end)
+        raise Temporary(_sentence("write", delivery.name, error, "#4.3.0")) from error
+
+
+def _pieces(text: bytes | mmap) -> Iterator[bytes]:
+    """The text in parts of about a megabyte, cut between lines."""
+    start = 0
+    while start < len(text):
+        newline = text.find(b"\n", start + _PIECE)
+        end = len(text) if newline < 0 else newline + 1
+        yield text[start:end]
+        start = end
+
+
+def _sentence(verb: str, name: bytes, error: Exception, code: str) -> str:
+    words = words_of(error) if isinstance(error, OSError) else "invalid argument"
+    return f"Unable to {verb} {name.decode('utf-8', 'surrogateescape')}: {words}. ({code})"
