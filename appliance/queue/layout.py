@@ -1,0 +1,180 @@
+"""Owns qmail's queue on the disk, in which waiting messages lie: mess, info, local, remote, bounce.
+
+    mess/<n mod 23>/<n>     the message
+    info/<n mod 23>/<n>     F sender \\0; its modification time is the message's birth
+    local/…  remote/…       T recipient \\0 …; T becomes D in place when a recipient is done; the
+                            modification time is the next try, once send has stopped
+    bounce/<n>              what failed so far, as text for the bounce
+    todo/<n>.log            the accept log (log.py)
+
+A message waits in qmail's own layout, so `ls`, `cat` and `touch queue/info/15/26902` work as ever.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from appliance.formats import envelope
+from appliance.formats.envelope import Recipient
+from appliance.system import files
+from appliance.system.privileges import Identity
+
+SPLIT = 23
+CHANNELS = ("local", "remote")
+_FLAT = ("bounce", "todo", "intd", "pid", "lock")
+_SPLIT_FOLDERS = ("mess", "info", *CHANNELS)
+
+
+class Settlement(NamedTuple):
+    """A message on its way from the log into the layout; `body` is None if mess/ holds it already."""
+
+    number: int
+    birth: int
+    sender: bytes
+    body: bytes | None
+    channels: dict[str, bytes]
+    failures: bytes
+
+
+def prepare(queue: Path, identity: Identity) -> None:
+    """Make the queue's top folder, if it is missing, and give it to send's user."""
+    queue.mkdir(mode=0o750, parents=True, exist_ok=True)
+    status = queue.stat()
+    if (status.st_uid, status.st_gid) != identity:
+        os.chown(queue, *identity)
+
+
+class Layout:
+    """The queue folder of one appliance; only send writes in it."""
+
+    def __init__(self, queue: Path) -> None:
+        self.queue = queue
+
+    def lay_out(self) -> None:
+        """Make the folders that are missing."""
+        for name in (*_FLAT, *_SPLIT_FOLDERS):
+            (self.queue / name).mkdir(mode=0o700, exist_ok=True)
+        for name in _SPLIT_FOLDERS:
+            for part in range(SPLIT):
+                (self.queue / name / str(part)).mkdir(mode=0o700, exist_ok=True)
+
+    def path(self, name: str, number: int) -> Path:
+        """Where a message's file of that kind lies."""
+        if name == "bounce":
+            return self.queue / name / str(number)
+        return self.queue / name / str(number % SPLIT) / str(number)
+
+    # -- settling --------------------------------------------------------------------------------
+
+    def settle(self, messages: Iterable[Settlement]) -> None:
+        """Write messages into the layout, all or none of each, and make them last.
+
+        The order matters to a crash in between: until the log says `settled`, what lies here is
+        written over by the next settling. OSError: nothing of it counts.
+        """
+        folders: set[Path] = set()
+        for message in messages:
+            for path, content in self._files_of(message):
+                path.unlink(missing_ok=True)
+                files.create(path, content)
+                folders.add(path.parent)
+            os.utime(self.path("info", message.number), (message.birth, message.birth))
+        for folder in folders:
+            files.sync_folder(folder)
+
+    def _files_of(self, message: Settlement) -> Iterator[tuple[Path, bytes]]:
+        if message.body is not None:
+            yield self.path("mess", message.number), message.body
+        if message.failures:
+            yield self.path("bounce", message.number), message.failures
+        for channel, content in message.channels.items():
+            yield self.path(channel, message.number), content
+        yield self.path("info", message.number), envelope.format_info(message.sender)
+
+    # -- large messages --------------------------------------------------------------------------
+
+    def create_body(self, number: int) -> int:
+        """A descriptor for the body of a large message that is coming in."""
+        path = self.path("mess", number)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def sync_body(self, number: int, descriptor: int) -> None:
+        """Make a body that has come in whole last."""
+        os.fsync(descriptor)
+        files.sync_folder(self.path("mess", number).parent)
+
+    def open_body(self, number: int) -> int:
+        """A descriptor to read the body from."""
+        return os.open(self.path("mess", number), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    # -- waiting messages ------------------------------------------------------------------------
+
+    def sender_and_birth(self, number: int) -> tuple[bytes, int]:
+        """Who sent a waiting message and when it came in (seconds since 1970)."""
+        path = self.path("info", number)
+        return envelope.parse_info(path.read_bytes()), int(path.stat().st_mtime)
+
+    def recipients(self, channel: str, number: int) -> list[Recipient]:
+        """The recipients on a channel; none if the channel is finished."""
+        try:
+            return envelope.parse_channel(self.path(channel, number).read_bytes())
+        except FileNotFoundError:
+            return []
+
+    def mark_done(self, channel: str, number: int, offset: int) -> None:
+        """Write D over the T of one recipient."""
+        descriptor = os.open(self.path(channel, number), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, envelope.DONE, offset)
+        finally:
+            os.close(descriptor)
+
+    def finish_channel(self, channel: str, number: int) -> None:
+        """Forget a channel on which no recipient waits."""
+        self.path(channel, number).unlink(missing_ok=True)
+
+    def has_channel(self, channel: str, number: int) -> bool:
+        """Whether recipients wait on that channel."""
+        return self.path(channel, number).exists()
+
+    def add_failure(self, number: int, text: bytes) -> None:
+        """Add to what the bounce will say."""
+        with self.path("bounce", number).open("ab") as report:
+            report.write(text)
+
+    def failures(self, number: int) -> bytes:
+        """What the bounce will say so far."""
+        try:
+            return self.path("bounce", number).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def remove(self, number: int) -> None:
+        """Forget a message. info goes before mess, so that no info is ever without its message."""
+        for name in (*CHANNELS, "bounce", "info", "mess"):
+            self.path(name, number).unlink(missing_ok=True)
+
+    def set_next_try(self, channel: str, number: int, when: int) -> None:
+        """Keep a channel's next try over a restart, in its file's modification time."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path(channel, number), (when, when))
+
+    def waiting(self) -> Iterator[tuple[int, str, int]]:
+        """Number, channel and next try (seconds since 1970) of all that waits."""
+        for channel in CHANNELS:
+            for part in range(SPLIT):
+                yield from self._waiting_in(channel, self.queue / channel / str(part))
+
+    def _waiting_in(self, channel: str, folder: Path) -> Iterator[tuple[int, str, int]]:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.isdecimal() and int(entry.name) % SPLIT == int(folder.name):
+                    yield int(entry.name), channel, int(entry.stat(follow_symlinks=False).st_mtime)
+
+    def numbers(self, name: str) -> set[int]:
+        """The numbers of all messages that have a file of that kind."""
+        folder = self.queue / name
+        paths = folder.iterdir() if name == "bounce" else folder.glob("[0-9]*/[0-9]*")
+        return {int(path.name) for path in paths if path.name.isdecimal()}
