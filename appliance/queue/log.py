@@ -199,7 +199,10 @@ class Log:
     def _replay_segment(self, segment: Segment, found: dict[int, Survivor]) -> None:
         if not segment.size:
             return
-        with mmap.mmap(segment.descriptor, 0, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
+        with (
+            mmap.mmap(segment.descriptor, 0, access=mmap.ACCESS_READ) as content,
+            memoryview(content) as view,
+        ):
             for entry in record.read_records(segment.number, view):
                 self.last_number = max(self.last_number, entry.number)
                 with view[entry.start : entry.end] as payload:
@@ -229,4 +232,3 @@ class Log:
         for segment in self._segments:
             os.close(segment.descriptor)
         self._segments.clear()
-

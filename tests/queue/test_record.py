@@ -14,7 +14,9 @@ ENVELOPE = Envelope(b"s@x.test", (b"alice@example.test", b"bob@example.test"))
 
 
 def records_of(*payloads: tuple[int, int, bytes], segment: int = 7) -> bytes:
-    return b"".join(record.format_record(segment, kind, number, payload) for kind, number, payload in payloads)
+    return b"".join(
+        record.format_record(segment, kind, number, payload) for kind, number, payload in payloads
+    )
 
 
 def test_records_come_back_in_their_order() -> None:

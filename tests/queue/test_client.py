@@ -1,0 +1,195 @@
+"""The way into the queue, against a small real server on a Unix socket."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.formats import handin
+from appliance.formats.envelope import Envelope
+from appliance.formats.frame import FrameBuffer
+from appliance.formats.handin import Abandon, Begin, End, Piece, Request, Whole
+from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
+from appliance.queue.client import NOT_ANSWERING, AsyncQueueClient, QueueClient
+
+ENVELOPE = Envelope(b"s@x.test", (b"alice@example.test",))
+ACCEPTED = Report(Verdict.DONE, b"17")
+
+
+class Server:
+    """Answers each whole or ended message by a function; keeps what it was asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.requests: list[Request] = []
+        self.answer: Callable[[int], Report | None] = lambda number: ACCEPTED
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        buffer = FrameBuffer(handin.FRAME_LIMIT)
+        with connection:
+            while data := connection.recv(65536):
+                for frame in buffer.receive(data):
+                    request = handin.parse_request(*frame)
+                    self.requests.append(request)
+                    if isinstance(request, Whole | End):
+                        report = self.answer(request.number)
+                        if report is None:
+                            return
+                        connection.sendall(handin.format_answer(request.number, report))
+
+
+@asynccontextmanager
+async def connected(path: Path) -> AsyncIterator[AsyncQueueClient]:
+    client = AsyncQueueClient(path)
+    yield client
+    client.close()
+    await asyncio.sleep(0)
+
+
+async def submit(path: Path) -> int:
+    async with connected(path) as client:
+        return await client.submit(ENVELOPE, b"")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "q"
+
+
+@pytest.fixture
+def server(path: Path) -> Iterator[Server]:
+    server = Server(path)
+    yield server
+    server.close()
+
+
+def test_a_message_is_handed_in_whole(server: Server, path: Path) -> None:
+    assert 17 == QueueClient(path).submit(ENVELOPE, b"body\n")
+    assert [Whole(1, ENVELOPE, b"body\n")] == server.requests
+
+
+def test_a_large_message_is_handed_in_in_pieces(server: Server, path: Path) -> None:
+    body = bytes(range(256)) * 2000
+
+    assert 17 == QueueClient(path).submit(ENVELOPE, body)
+
+    assert Begin(1, ENVELOPE) == server.requests[0]
+    assert body == b"".join(request.chunk for request in server.requests if isinstance(request, Piece))
+    assert End(1) == server.requests[-1]
+
+
+def test_a_refusal_is_temporary_or_permanent_with_its_sentence(server: Server, path: Path) -> None:
+    server.answer = lambda number: Report(Verdict.TRY_AGAIN, b"no room (#4.3.0)")
+    with pytest.raises(Temporary, match="no room"):
+        QueueClient(path).submit(ENVELOPE, b"")
+
+    server.answer = lambda number: Report(Verdict.NEVER, b"no message (#5.3.0)")
+    with pytest.raises(Permanent, match="no message"):
+        QueueClient(path).submit(ENVELOPE, b"")
+
+
+def test_no_queue_is_temporary(path: Path) -> None:
+    with pytest.raises(Temporary, match=NOT_ANSWERING.replace("(", r"\(").replace(")", r"\)")):
+        QueueClient(path).submit(ENVELOPE, b"")
+    with pytest.raises(Temporary, match="not answering"):
+        asyncio.run(submit(path))
+
+
+def test_a_queue_that_leaves_before_it_answers_is_temporary(server: Server, path: Path) -> None:
+    server.answer = lambda number: None
+
+    with pytest.raises(Temporary, match="not answering"):
+        QueueClient(path).submit(ENVELOPE, b"")
+    with pytest.raises(Temporary, match="not answering"):
+        asyncio.run(submit(path))
+
+
+def test_many_messages_share_a_connection_and_get_their_own_answers(server: Server, path: Path) -> None:
+    server.answer = lambda number: Report(Verdict.DONE, b"%d" % (1000 + number))
+
+    async def submit_all() -> list[int]:
+        async with connected(path) as client:
+            return await asyncio.gather(*(client.submit(ENVELOPE, b"%d" % i) for i in range(50)))
+
+    assert list(range(1001, 1051)) == asyncio.run(submit_all())
+
+
+def test_a_new_connection_follows_a_lost_one(server: Server, path: Path) -> None:
+    async def submit_twice() -> int:
+        async with connected(path) as client:
+            server.answer = lambda number: None
+            with pytest.raises(Temporary):
+                await client.submit(ENVELOPE, b"first")
+            server.answer = lambda number: ACCEPTED
+            return await client.submit(ENVELOPE, b"second")
+
+    assert 17 == asyncio.run(submit_twice())
+
+
+def test_a_large_message_streams_with_room_for_others(server: Server, path: Path) -> None:
+    chunk = b"x" * 100_000
+
+    async def stream() -> int:
+        async with connected(path) as client:
+            handover = await client.open(ENVELOPE)
+            for _ in range(30):
+                await handover.write(chunk)
+            return await handover.close()
+
+    assert 17 == asyncio.run(stream())
+    assert 30 * chunk == b"".join(request.chunk for request in server.requests if isinstance(request, Piece))
+
+
+def test_an_abandoned_message_is_taken_back(server: Server, path: Path) -> None:
+    async def abandon() -> None:
+        async with connected(path) as client:
+            handover = await client.open(ENVELOPE)
+            await handover.write(b"half")
+            handover.abort()
+            await client.submit(ENVELOPE, b"next")
+
+    asyncio.run(abandon())
+
+    assert [Begin, Piece, Abandon, Whole] == [type(request) for request in server.requests]
+
+
+def test_an_answer_that_is_none_ends_the_connection(path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def talk_nonsense() -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            connection.recv(65536)
+            connection.sendall(b"\0\0\0\1K")
+            connection.recv(65536)
+            connection.close()
+
+    thread = threading.Thread(target=talk_nonsense, daemon=True)
+    thread.start()
+    with pytest.raises(Temporary):
+        QueueClient(path).submit(ENVELOPE, b"")
+    with pytest.raises(Temporary):
+        asyncio.run(submit(path))
+    thread.join(5)
+    listener.close()
