@@ -1,4 +1,4 @@
-"""Owns a server that says its lines whatever it hears: a greeting, then one line for each line of the client."""
+"""Owns a server that says its lines whatever it hears: a greeting, then a line for each of the client's."""
 
 import socket
 import threading

@@ -1,0 +1,152 @@
+"""Owns a small appliance for end to end tests: all its daemons on free ports of loopback, in its own folder."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.system.place import Place
+from tests.support.clients import Mailbox
+from tests.support.ports import free_base
+from tests.support.sources import CHECKOUT
+from tests.support.waiting import wait_for
+
+SMTP, POP3, POP3S = 25, 110, 995
+
+CONFIG = """\
+version: 1
+hostname: mail.example.test
+postmaster: alice@example.test
+domains:
+  example.test:
+    mailboxes:
+      alice: {password: generate}
+      bob: {password: generate}
+      carol: {forward: [bob], keep_copy: true}
+    aliases: {info: [alice, bob], sales: alice}
+  example.net: {alias_of: example.test}
+  catch.test:
+    mailboxes: {dora: {password: generate}}
+    catch_all: dora
+"""
+
+
+@dataclass
+class Site:
+    """An appliance that `python -m appliance start` runs in a folder."""
+
+    folder: Path
+    base: int
+    environ: dict[str, str]
+    running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place.from_environ(self.environ)
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far, checklist and log lines."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def port(self, standard: int) -> int:
+        """The port on which it answers for a standard one."""
+        return self.base + standard
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Starts it; its output goes to the log."""
+        with (self.folder / "log").open("ab") as log:
+            self.running = subprocess.Popen(
+                [sys.executable, "-m", "appliance", "start"],
+                env=self.environ,
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self.running
+
+    def up(self) -> None:
+        """Starts it and waits for its checklist."""
+        before = self.log.count("mailbox ") if (self.folder / "log").exists() else 0
+        running = self.start()
+        wait_for(lambda: running.poll() is not None or self.log.count("mailbox ") > before, 60)
+        assert running.poll() is None, self.log
+
+    def down(self) -> int:
+        """Stops it as Ctrl-C does; its exit code."""
+        assert self.running
+        self.running.send_signal(signal.SIGINT)
+        return self.running.wait(15)
+
+    def kill(self) -> None:
+        """Ends it and all its daemons at once, as a loss of power does."""
+        assert self.running
+        for pid in reversed([self.running.pid, *descendants(self.running.pid)]):
+            os.kill(pid, signal.SIGSTOP)
+        for pid in [self.running.pid, *descendants(self.running.pid)]:
+            os.kill(pid, signal.SIGKILL)
+        self.running.wait(5)
+
+    def toaster(self, *words: str, code: int = 0) -> str:
+        """What the command `toaster` prints; AssertionError if it ends with another exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "appliance", "toaster", *words],
+            env=self.environ,
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def mailbox(self, name: str = "alice@example.test") -> Mailbox:
+        """A mailbox with the password that its first start printed."""
+        found = re.search(rf"mailbox {re.escape(name)} password (\S+)", self.log)
+        assert found, self.log
+        return Mailbox(self.port(POP3), name, found[1])
+
+    def maildir(self, name: str, domain: str = "example.test") -> list[bytes]:
+        """The messages of a mailbox as they lie on disk, oldest first."""
+        folder = self.place.mail / domain / name / "Maildir"
+        paths = [path for part in ("new", "cur") for path in (folder / part).iterdir()]
+        return [path.read_bytes() for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns)]
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below a process, those nearer to it first."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = [int(child) for child in children]
+    return found + [deeper for child in found for deeper in descendants(child)]
+
+
+@contextmanager
+def site(config: str = CONFIG, environ: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """A folder with a config.yaml, nothing started yet; all of it is gone afterwards.
+
+    The folder is not pytest's own: started as root the daemons are other users, and must be able to enter it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="toaster-"))
+    folder.chmod(0o755)
+    (folder / "config.yaml").write_text(config)
+    base = free_base((SMTP, POP3, POP3S))
+    places = {"HOME": "qmail", "MAIL": "mail", "STATE": "state", "CONFIG": "config.yaml"}
+    settings = {f"TOASTER_{name}": str(folder / path) for name, path in places.items()}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOASTER_", "PORT_"))}
+    new = Site(folder, base, {**kept, **settings, "PORT_BASE": str(base), **(environ or {})})
+    try:
+        yield new
+    finally:
+        if new.running and new.running.poll() is None:
+            new.down()
+        shutil.rmtree(folder)
