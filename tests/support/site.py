@@ -1,4 +1,4 @@
-"""Owns a small appliance for end to end tests: all its daemons on free ports of loopback, in its own folder."""
+"""Owns a small appliance for end to end tests: all daemons on free ports of loopback, in a folder of its own."""
 
 import os
 import re
