@@ -1,0 +1,335 @@
+"""Owns POP3 as the server speaks it (RFC 1939, 2449, 2595, 3206): both states and their commands.
+
+Authorization --USER, PASS--> the mailbox's process: Transaction --QUIT--> the deletions, then the end
+Authorization --STLS--> Authorization under TLS, with nothing remembered
+A connection that is lost, in whatever state, changes nothing.
+
+The behaviour is that of qmail-popup and qmail-pop3d. What later standards ask for (CAPA, STLS, limits) is
+only there where Conduct allows it; QMAIL is the conduct of the programs of old.
+"""
+
+import enum
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from appliance.protocols import pop3_replies as replies
+
+LISTED_AT_ONCE = 1000  # lines of LIST and UIDL given at a time, so that the others get their turn
+
+
+class Conduct(NamedTuple):
+    """How far the server goes beyond qmail, and how long it bears with a peer."""
+
+    extras: bool
+    line_limit: int
+    """Bytes of a command with its end; RFC 2449 says 255, passwords are longer."""
+    error_limit: int
+    """Replies with -ERR until the connection ends."""
+
+
+MODERN = Conduct(extras=True, line_limit=4096, error_limit=100)
+QMAIL = Conduct(extras=False, line_limit=1 << 20, error_limit=1 << 30)
+
+
+class Command(NamedTuple):
+    """A command line: the verb in capitals, the rest without the blanks before it."""
+
+    verb: bytes
+    argument: bytes
+
+
+def parse_command(line: bytes) -> Command:
+    """Split a line without its end, as qmail does: one blank ends the verb, more of them are passed over."""
+    verb, _, argument = line.partition(b" ")
+    return Command(verb.upper(), argument.lstrip(b" "))
+
+
+class CommandLines:
+    """Cuts what is received into lines; a bare LF ends one too, as with qmail."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = bytearray()
+        self._start = 0
+
+    def receive(self, received: bytes) -> None:
+        """Take bytes in; those of lines already given are dropped."""
+        if self._start:
+            del self._held[: self._start]
+            self._start = 0
+        self._held += received
+
+    def next_line(self) -> bytes | None:
+        """The next line without its end, None if it is not complete."""
+        end = self._held.find(b"\n", self._start)
+        if end < 0:
+            return None
+        stop = end - 1 if end > self._start and self._held[end - 1] == 13 else end
+        line = bytes(self._held[self._start : stop])
+        self._start = end + 1
+        return line
+
+    @property
+    def overflows(self) -> bool:
+        """Whether a line is longer than the limit, be it complete or not."""
+        held = len(self._held) - self._start
+        return held > self._limit and self._held.find(b"\n", self._start, self._start + self._limit) < 0
+
+    def take_rest(self) -> bytes:
+        """Give away what was received and is no line given yet."""
+        rest = bytes(self._held[self._start :])
+        self._held.clear()
+        self._start = 0
+        return rest
+
+
+class Reply(NamedTuple):
+    """Bytes to send."""
+
+    wire: bytes
+
+
+class Close(NamedTuple):
+    """Bytes to send, then the connection ends."""
+
+    wire: bytes
+
+
+class StartTls(NamedTuple):
+    """Bytes to send, then TLS begins."""
+
+    wire: bytes
+
+
+class Login(NamedTuple):
+    """Somebody says who he is; `digest` if the password is APOP's digest (RFC 1939 section 7)."""
+
+    user: bytes
+    password: bytes
+    digest: bool
+
+
+class Send(NamedTuple):
+    """A message is to be sent; `lines` of its body, all of it if None."""
+
+    place: int
+    lines: int | None
+
+
+class Listing(NamedTuple):
+    """A reply of many lines, in parts."""
+
+    parts: Iterator[bytes]
+
+
+class Update(NamedTuple):
+    """QUIT: the messages at these indices are to be deleted, then comes the reply and the end."""
+
+    deleted: Sequence[int]
+
+
+Event = Reply | Close | StartTls | Login | Send | Listing | Update
+_LAST = (Close, StartTls, Login, Update)  # what this state says nothing after
+
+
+class _State:
+    """What both states share: lines in, one event for each, an end to the peer's errors."""
+
+    def __init__(self, conduct: Conduct) -> None:
+        self._conduct = conduct
+        self._lines = CommandLines(conduct.line_limit)
+        self._errors = 0
+
+    def receive(self, received: bytes) -> Iterator[Event]:
+        """Yield what to do; the next is asked for when the one before is done."""
+        self._lines.receive(received)
+        while not self._lines.overflows:
+            line = self._lines.next_line()
+            if line is None:
+                return
+            event = self._counted(self.answer(line))
+            yield event
+            if isinstance(event, _LAST):
+                return
+        yield Close(replies.LINE_TOO_LONG)
+
+    def answer(self, line: bytes) -> Event:
+        """What one command asks for."""
+        raise NotImplementedError
+
+    def _counted(self, event: Event) -> Event:
+        if not isinstance(event, Reply) or event.wire.startswith(b"+"):
+            return event
+        self._errors += 1
+        if self._errors < self._conduct.error_limit:
+            return event
+        return Close(event.wire + replies.TOO_MANY_ERRORS)
+
+
+class Tls(enum.Enum):
+    """What of TLS a connection has."""
+
+    ABSENT = enum.auto()
+    OFFERED = enum.auto()
+    ACTIVE = enum.auto()
+
+
+class Authorization(_State):
+    """The state before the password was found right: qmail-popup."""
+
+    def __init__(self, greeting: bytes, conduct: Conduct = MODERN, tls: Tls = Tls.ABSENT) -> None:
+        """`greeting`: what follows +OK; with a time stamp in <> clients try APOP."""
+        super().__init__(conduct)
+        self.greeting = b"+OK " + greeting + b"\r\n"
+        self._tls = tls
+        self._user = b""
+
+    def take_rest(self) -> bytes:
+        """What came behind the PASS: the first commands of the mailbox's process."""
+        return self._lines.take_rest()
+
+    def answer(self, line: bytes) -> Event:
+        """What one command asks for: Reply, Login, StartTls or Close."""
+        if b"\0" in line:
+            return Reply(replies.SYNTAX)  # for a checkpassword it would end the user's name or the password
+        verb, argument = parse_command(line)
+        match verb:
+            case b"USER":
+                self._user = argument
+                return Reply(replies.OK if argument else replies.SYNTAX)
+            case b"PASS" if not self._user:
+                return Reply(replies.USER_FIRST)
+            case b"PASS":
+                return Login(self._user, argument, False) if argument else Reply(replies.SYNTAX)
+            case b"APOP":
+                user, blank, digest = argument.partition(b" ")
+                return Login(user, digest, True) if blank else Reply(replies.SYNTAX)
+            case b"NOOP":
+                return Reply(replies.OK)
+            case b"QUIT":
+                return Close(replies.OK)
+            case b"CAPA" if self._conduct.extras:
+                stls = b"STLS\r\n" if self._tls is Tls.OFFERED else b""
+                return Reply(replies.OK + replies.CAPABILITIES + stls + b".\r\n")
+            case b"STLS" if self._conduct.extras and self._tls is not Tls.ABSENT:
+                return self._start_tls()
+        return Reply(replies.AUTHORIZATION_FIRST)
+
+    def _start_tls(self) -> Event:
+        if self._tls is Tls.ACTIVE:
+            return Reply(replies.STLS_DONE)
+        # RFC 2595 section 4: nothing said in the clear counts any more. No client sends a command along with
+        # STLS, so somebody between the client and us did (CVE-2011-0411): the connection ends.
+        if self._lines.take_rest():
+            return Close(replies.NOT_WITH_STLS)
+        self._tls = Tls.ACTIVE
+        self._user = b""
+        return StartTls(replies.OK)
+
+
+class Message(Protocol):
+    """A message of the maildrop as the protocol sees it."""
+
+    @property
+    def size(self) -> int:
+        """Octets of the file."""
+
+    @property
+    def unique_id(self) -> bytes:
+        """What UIDL says, the same in every session."""
+
+
+class Transaction(_State):
+    """The state after the password was found right: qmail-pop3d."""
+
+    def __init__(self, messages: Sequence[Message], conduct: Conduct = MODERN) -> None:
+        super().__init__(conduct)
+        self._messages = messages
+        self._forget_deletions()
+
+    def answer(self, line: bytes) -> Event:
+        """What one command asks for: Reply, Send, Listing or Update."""
+        verb, argument = parse_command(line)
+        match verb:
+            case b"RETR" | b"TOP":
+                return self._send(argument)
+            case b"DELE":
+                return self._delete(argument)
+            case b"STAT":
+                return Reply(b"+OK %d %d\r\n" % (len(self._messages), self._octets))
+            case b"LIST" | b"UIDL":
+                return self._list(argument, verb == b"UIDL")
+            case b"LAST":
+                return Reply(b"+OK %d\r\n" % self._last)
+            case b"RSET":
+                self._forget_deletions()
+                return Reply(replies.OK)
+            case b"NOOP":
+                return Reply(replies.OK)
+            case b"QUIT":
+                return Update([index for index, deleted in enumerate(self._deleted) if deleted])
+            case b"CAPA" if self._conduct.extras:
+                return Reply(replies.OK + replies.CAPABILITIES + b".\r\n")
+        return Reply(replies.UNIMPLEMENTED)
+
+    def _forget_deletions(self) -> None:
+        self._deleted = array("b", bytes(len(self._messages)))
+        self._octets = sum(message.size for message in self._messages)
+        self._last = 0
+
+    def _find(self, argument: bytes) -> tuple[int, bytes]:
+        """The index that an argument begins with and what follows it, else -1 and the refusal."""
+        number, rest = _leading_number(argument)
+        if number is None:
+            return -1, replies.SYNTAX
+        if number == 0:
+            return -1, replies.COUNTED_FROM_1
+        if number > len(self._messages):
+            return -1, replies.NOT_THAT_MANY
+        if self._deleted[number - 1]:
+            return -1, replies.ALREADY_DELETED
+        return number - 1, rest
+
+    def _send(self, argument: bytes) -> Reply | Send:
+        index, rest = self._find(argument)
+        # With qmail RETR is TOP: a number of lines counts for it too, and without one TOP sends all.
+        return Reply(rest) if index < 0 else Send(index, _leading_number(rest.lstrip(b" "))[0])
+
+    def _delete(self, argument: bytes) -> Reply:
+        index, rest = self._find(argument)
+        if index < 0:
+            return Reply(rest)
+        self._deleted[index] = 1
+        self._octets -= self._messages[index].size
+        self._last = max(self._last, index + 1)
+        return Reply(replies.OK)
+
+    def _list(self, argument: bytes, unique: bool) -> Reply | Listing:
+        if not argument:
+            return Listing(self._listing(unique))
+        index, rest = self._find(argument)
+        return Reply(rest) if index < 0 else Reply(b"+OK " + self._line(index, unique))
+
+    def _listing(self, unique: bool) -> Iterator[bytes]:
+        yield replies.OK
+        for start in range(0, len(self._messages), LISTED_AT_ONCE):
+            indices = range(start, min(start + LISTED_AT_ONCE, len(self._messages)))
+            yield b"".join([self._line(index, unique) for index in indices if not self._deleted[index]])
+        yield b".\r\n"
+
+    def _line(self, index: int, unique: bool) -> bytes:
+        message = self._messages[index]
+        if unique:
+            return b"%d %b\r\n" % (index + 1, message.unique_id)
+        return b"%d %d\r\n" % (index + 1, message.size)
+
+
+def _leading_number(argument: bytes) -> tuple[int | None, bytes]:
+    """The number that the digits at the start make (scan_ulong: `1x` is 1), and what follows them."""
+    rest = argument.lstrip(b"0123456789")
+    digits = argument[: len(argument) - len(rest)]
+    if not digits:
+        return None, rest
+    # More digits than a mailbox or a message can have lines: no need to know which number it is.
+    return (int(digits) if len(digits.lstrip(b"0")) < 19 else 10**18), rest
