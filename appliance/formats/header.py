@@ -1,0 +1,74 @@
+"""Owns the header of a message as it lies in the queue: where it ends, its fields, its hops.
+
+Lines end with LF. The header is everything before the first empty line; a field is a line and the lines
+behind it that begin with a blank.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MOST_HOPS = 100  # qmail-smtpd refuses a message with so many lines of Received and Delivered-To
+_HOP = re.compile(rb"^(?:received|delivered)", re.IGNORECASE | re.MULTILINE)
+_FIELD = re.compile(rb"(?!\Z)[^\n]*(?:\n[ \t][^\n]*)*\n?")
+_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")  # RFC 5322 3.6.8, blanks before the colon by 4.5.8
+
+
+class Field(NamedTuple):
+    """A field with all its lines; name is in lower case, empty if the line is no field."""
+
+    name: bytes
+    raw: bytes
+
+    @property
+    def value(self) -> bytes:
+        """What follows the colon, on one line and without blanks around it."""
+        return b"".join(self.raw.partition(b":")[2].split(b"\n")).strip(b" \t\r")
+
+
+def split_message(message: bytes) -> tuple[bytes, bytes]:
+    """Give the header and the rest, which begins with the empty line; together they are the message."""
+    if message.startswith(b"\n"):
+        return b"", message
+    end = message.find(b"\n\n")
+    return (message, b"") if end < 0 else (message[: end + 1], message[end + 1 :])
+
+
+def fields(header: bytes) -> Iterator[Field]:
+    """Give the fields in their order; their raw lines together are the header."""
+    for found in _FIELD.finditer(header):
+        name = _NAME.match(found[0])
+        yield Field(name[1].lower() if name else b"", found[0])
+
+
+def hops(header: bytes) -> int:
+    """Count the lines that begin with Received or Delivered, as qmail-smtpd does."""
+    return sum(1 for _ in _HOP.finditer(header))
+
+
+def is_looping(header: bytes, delivered_to: bytes) -> bool:
+    """Ask whether the message has this line, byte for byte: it was delivered here before."""
+    return header.startswith(delivered_to) or b"\n" + delivered_to in header
+
+
+class HopCounter:
+    """Counts the hops of a message that comes in pieces."""
+
+    def __init__(self) -> None:
+        """Start at the beginning of a message."""
+        self.hops = 0
+        self._in_header = True
+        self._line = b""  # the beginning of the line that is not complete: more than 9 bytes decide nothing
+
+    def receive(self, piece: bytes) -> int:
+        """Take the next bytes, and give the hops so far."""
+        if not self._in_header:
+            return self.hops
+        head, newline, last = piece.rpartition(b"\n")
+        if newline:
+            header, rest = split_message(self._line + head + newline)
+            self.hops += hops(header)
+            self._in_header = not rest
+            self._line = b""
+        self._line = (self._line + last)[:9] if self._in_header else b""
+        return self.hops

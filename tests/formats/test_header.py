@@ -1,0 +1,107 @@
+"""Owns the proof of formats/header."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.formats.header import Field, HopCounter, fields, hops, is_looping, split_message
+from tests.support.feed import feed
+
+PIECES = st.lists(
+    st.sampled_from(
+        [b"Received: x\n", b"DELIVERED", b"-To: y\n", b" folded\n", b"\n", b"\t\n", b"a: b", b"\r\n", b"x"]
+    )
+)
+MESSAGE = PIECES.map(lambda pieces: b"".join(pieces) + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("message", "header", "rest"),
+    [
+        (b"a: b\n\nbody\n", b"a: b\n", b"\nbody\n"),
+        (b"a: b\nc: d\n", b"a: b\nc: d\n", b""),
+        (b"a: b", b"a: b", b""),
+        (b"\nbody", b"", b"\nbody"),
+        (b"", b"", b""),
+        (b"a: b\n\r\nc: d\n\n", b"a: b\n\r\nc: d\n", b"\n"),
+    ],
+)
+def test_the_header_ends_before_the_first_empty_line(message: bytes, header: bytes, rest: bytes) -> None:
+    assert (header, rest) == split_message(message)
+
+
+def test_fields_have_their_folded_lines() -> None:
+    header = b"Subject: two\n words\t\n \t\nTO : a@b.test\r\nno field\nX:"
+
+    found = list(fields(header))
+
+    assert [
+        Field(b"subject", b"Subject: two\n words\t\n \t\n"),
+        Field(b"to", b"TO : a@b.test\r\n"),
+        Field(b"", b"no field\n"),
+        Field(b"x", b"X:"),
+    ] == found
+    assert [b"two words", b"a@b.test", b"", b""] == [field.value for field in found]
+
+
+def test_a_header_without_an_end_is_read_to_its_last_byte() -> None:
+    assert [Field(b"a", b"A: b\n c")] == list(fields(b"A: b\n c"))
+    assert list(fields(b"")) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "number"),
+    [
+        (b"Received: x\n" * 99, 99),
+        (b"ReCeIvEd: x\n" * 2 + b"Delivered-To: y\n", 3),
+        (b"Received-SPF: x\n", 1),
+        (b"X-Received: x\n Received: y\nreceive: z\n", 0),
+    ],
+)
+def test_hops_are_counted_as_qmail_smtpd_counts(header: bytes, number: int) -> None:
+    assert number == hops(header)
+
+
+def test_a_loop_is_the_same_line_byte_for_byte() -> None:
+    mine = b"Delivered-To: alice@h.test\n"
+
+    assert is_looping(mine, mine)
+    assert is_looping(b"A: b\n" + mine + b"C: d\n", mine)
+    assert not is_looping(b"Delivered-To: Alice@h.test\n", mine)
+    assert not is_looping(b"delivered-to: alice@h.test\n", mine)
+    assert not is_looping(b"Delivered-To: alice@h.test \n", mine)
+    assert not is_looping(b"Delivered-To: alice@h.test", mine)
+    assert not is_looping(b"X-Delivered-To: alice@h.test\n", mine)
+
+
+@given(MESSAGE)
+def test_hops_are_the_same_however_the_message_comes_in(message: bytes) -> None:
+    """Whole, byte by byte and with more of the body behind it, the count is that of the header."""
+    expected = hops(split_message(message)[0])
+    whole, bytewise, tail = HopCounter(), HopCounter(), HopCounter()
+
+    assert expected == whole.receive(message)
+    feed(lambda piece: [bytewise.receive(piece)], (message[i : i + 1] for i in range(len(message))))
+    assert expected == bytewise.hops
+    tail.receive(message + b"\nbody\nReceived: in the body\n")
+    tail.receive(b"Received: in the body\n")
+    assert hops(split_message(message + b"\n")[0]) == tail.hops
+
+
+def test_a_line_without_end_is_not_kept() -> None:
+    counter = HopCounter()
+    for piece in (b"Rece", b"ived: ", b"x" * 100_000, b"y" * 100_000):
+        counter.receive(piece)
+
+    assert counter.receive(b"\nReceived: z\n") == 2
+    assert len(counter._line) < 10
+
+
+@given(MESSAGE | st.binary())
+def test_nothing_of_a_message_is_lost(message: bytes) -> None:
+    """Whatever the bytes, header and rest are the message, and the fields are the header."""
+    header, rest = split_message(message)
+
+    assert message == header + rest
+    assert header == b"".join(field.raw for field in fields(header))
+    assert all(field.raw for field in fields(header))
