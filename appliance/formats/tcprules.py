@@ -4,11 +4,11 @@
 
 An address is user@ip, user@=host, ip, =host, the beginning of an ip up to a dot, =.the end of a host name,
 `=` (any known host) or empty; they are tried in this order and the first that is there decides. `1.2.3.4-7`
-and `1.2.3-5.` are ranges. Beyond tcprules(1), which finds a fault there: IPv6 in brackets, `[2001:db8::1]` and
+and `1.2.3-5.` are ranges. Where tcprules(1) finds a fault ours has IPv6 in brackets, `[2001:db8::1]` and
 `[2001:db8::/32]`; networks are tried where the beginnings of an ip are, the longest first.
 
-In the cdb an address is the key; the data are `D\\0` to deny and `+NAME=value\\0`. The key `/` lists the lengths of
-the IPv6 networks, a byte each, the longest first.
+In the cdb an address is the key; `D\\0` denies, `+NAME=value\\0` sets. The key `/` lists the lengths
+of the IPv6 networks, a byte each, the longest first.
 """
 
 import ipaddress
