@@ -82,6 +82,12 @@ def test_a_table_without_an_empty_slot_ends_the_search() -> None:
     assert Cdb(bytes(cdb)).get(b"one") is None
 
 
+def test_an_equal_hash_is_not_yet_an_equal_key() -> None:
+    cdb = make_cdb([(b"one", b"Hello")]).replace(b"one", b"two")
+
+    assert Cdb(cdb).get(b"one") is None
+
+
 @given(PAIRS)
 def test_what_is_written_is_read_back(pairs: list[tuple[bytes, bytes]]) -> None:
     cdb = Cdb(make_cdb(pairs))

@@ -207,6 +207,12 @@ def test_a_network_that_is_written_matches_its_own_addresses(
         assert (other in network) == (key_for(text, str(other)) is not None)
 
 
+def test_a_length_that_no_network_has_is_passed_over() -> None:
+    cdb = Cdb(make_cdb([(b"/", b"\xff\x80\x20"), (b"2001:db8::/32", b"")]))
+
+    assert Rule(True, {}, "2001:db8::/32") == lookup(cdb, "2001:db8::1")
+
+
 def test_odd_instructions_in_a_cdb_are_passed_over() -> None:
     cdb = Cdb(make_cdb([(b"", b"?x\0+no-equals\0\0+A=1\0D")]))
 
