@@ -13,6 +13,7 @@ import ssl
 import traceback
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import prefork as workers
@@ -149,8 +150,8 @@ class Server:
                 await asyncio.wait_for(self._idle.wait(), _GRACE)
             except TimeoutError:
                 for connection in list(self._open.values()):
-                    if isinstance(connection.transport, asyncio.Transport):
-                        connection.transport.abort()
+                    if connection.transport is not None:  # uvloop's is no asyncio.Transport by name
+                        cast(asyncio.Transport, connection.transport).abort()
         for task in self._tasks:
             task.cancel()
         log.flush()
