@@ -1,0 +1,135 @@
+"""Owns what must hold between the keys of config.yaml: no name shadows another, nothing is said in vain.
+
+A check gives a path, a sentence (what is wrong; what would be right), and whether the key or its value
+is blamed.
+"""
+
+from collections.abc import Iterator
+
+from appliance.site import targets
+from appliance.site.addresses import Name, is_real, owner_of
+from appliance.site.draft import Draft
+from appliance.site.faults import Path, Told
+from appliance.site.model import Domain, Mailbox, Site
+from appliance.site.passwords import secret_in
+
+_LONGEST_NAME = 230  # .qmail-DOMAIN-NAME-default must be a file name (255 bytes)
+
+
+def check(draft: Draft) -> Iterator[Told]:
+    """Everything that does not fit together in what is left of a config.yaml."""
+    for name, domain in draft.site.domains.items():
+        yield from _another(draft, name, domain)
+        yield from _shadows(name, domain)
+        for local, mailbox in domain.mailboxes.items():
+            path: Path = ("domains", name, "mailboxes", local)
+            if not draft.doubts(path):
+                yield from _mailbox(path, mailbox)
+    yield from _clashes(draft.site)
+    yield from targets.dangling(draft)
+    yield from targets.loops(draft)
+    yield from _ports(draft.site)
+    yield from _certificate(draft.site)
+
+
+def _another(draft: Draft, name: str, domain: Domain) -> Iterator[Told]:
+    """What a domain in the name of another says: whom, and nothing besides."""
+    site, path = draft.site, ("domains", name)
+    own = [key for key in ("mailboxes", "aliases", "catch_all") if getattr(domain, key)]
+    for key, other in (("alias_of", domain.alias_of), ("user", domain.user)):
+        if other is not None and own:
+            told = f"all mail of `{name}` goes to `{other}`, so its {' and '.join(own)} would be shadowed"
+            yield Told((*path, key), f"{told}; take `{key}` out, or these", key=True)
+    if domain.alias_of is not None and domain.user is not None:
+        yield Told((*path, "user"), "`alias_of` and `user` stand together; leave one", key=True)
+    if domain.alias_of is not None and not is_real(site.domains.get(domain.alias_of)):
+        if not draft.lost(("domains", domain.alias_of)):
+            told = f"`{domain.alias_of}` is no domain of this site that has mailboxes; write one that has"
+            yield Told((*path, "alias_of"), told)
+    elif domain.user is not None:
+        yield from _user(draft, name, domain.user)
+
+
+def _user(draft: Draft, name: str, user: str) -> Iterator[Told]:
+    owner = owner_of(draft.site, user)
+    path: Path = ("domains", name, "user")
+    if owner is None:
+        lost = any(draft.lost(("domains", domain, "mailboxes", user)) for domain in draft.site.domains)
+        if not lost:
+            yield Told(path, f"`{user}` is not the name of one mailbox of this site; write its whole address")
+        return
+    domain = draft.site.domains[owner.domain]
+    mailbox = domain.mailboxes.get(owner.local)
+    if mailbox and not mailbox.has_home:
+        told = f"the mailbox `{user}` only forwards and has no folder for .qmail files"
+        yield Told(path, f"{told}; give it `keep_copy: true`, or name another")
+    for taken in [*domain.mailboxes, *domain.aliases]:
+        if taken.startswith(f"{owner.local}-"):
+            stranger = f"{taken.removeprefix(f'{owner.local}-')}@{name}"
+            told = f"mail to `{stranger}` would go to `{taken}@{owner.domain}`, which is an address by itself"
+            yield Told(path, f"{told}; name another user, as in `{owner.local}-{name.partition('.')[0]}`")
+
+
+def _shadows(name: str, domain: Domain) -> Iterator[Told]:
+    for local in domain.aliases:
+        if local in domain.mailboxes:
+            told = f"the mailbox `{local}` would be shadowed by the alias of the same name"
+            advice = "take one out, or write `forward` in the mailbox"
+            yield Told(("domains", name, "aliases", local), f"{told}; {advice}", key=True)
+        if len(name) + len(local) > _LONGEST_NAME:
+            told = f"the address `{local}@{name}` is too long for the name of a file; write a shorter one"
+            yield Told(("domains", name, "aliases", local), told, key=True)
+
+
+def _mailbox(path: Path, mailbox: Mailbox) -> Iterator[Told]:
+    local, domain = str(path[-1]), str(path[1])
+    if not mailbox.has_password and mailbox.forward is None:
+        told = f"the mailbox `{local}` has no password and forwards to nobody"
+        yield Told(path, f"{told}; write `password: generate`, a hash, or `forward`", key=True)
+    if mailbox.password is not None and mailbox.password_file is not None:
+        yield Told((*path, "password_file"), "there is a `password` already; leave one of the two", key=True)
+    elif mailbox.password_file is not None:
+        try:
+            secret_in(mailbox.password_file)
+        except ValueError as error:
+            yield Told((*path, "password_file"), str(error))
+    if mailbox.keep_copy and mailbox.forward is None:
+        told = (
+            "`keep_copy` stands without `forward`, where mail is kept anyway; take it out, or add `forward`"
+        )
+        yield Told((*path, "keep_copy"), told, key=True)
+    if len(local) + len(domain) > _LONGEST_NAME:
+        told = f"the address `{local}@{domain}` is too long for the name of a file; write a shorter one"
+        yield Told(path, told, key=True)
+
+
+def _clashes(site: Site) -> Iterator[Told]:
+    """Two addresses of one name in users/assign: op.org-a@example.co and a@example.co-op.org."""
+    seen: dict[str, Name] = {}
+    for domain, found in site.domains.items():
+        for kind, locals_ in (("mailboxes", found.mailboxes), ("aliases", found.aliases)):
+            for local in locals_:
+                other = seen.setdefault(f"{domain}-{local}", Name(domain, local))
+                if other.domain != domain:
+                    told = (
+                        f"`{local}@{domain}` and `{other.local}@{other.domain}` have one name in users/assign"
+                    )
+                    yield Told(("domains", domain, kind, local), f"{told}; rename one of them", key=True)
+
+
+def _ports(site: Site) -> Iterator[Told]:
+    seen: dict[int, str] = {}
+    for name, port in site.listen:
+        if port is not None and seen.setdefault(port, name) != name:
+            told = f"port {port} is the port of {seen[port]} already; give each its own"
+            yield Told(("listen", name), told)
+
+
+def _certificate(site: Site) -> Iterator[Told]:
+    for name, path in site.tls or ():
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            told = f"the file `{path}` cannot be read: {error.strerror}; put it there, or take `tls` out"
+            yield Told(("tls", name), told)

@@ -1,0 +1,281 @@
+"""Owns the model of config.yaml: every key with its type, default and meaning, as frozen values.
+
+Only what works is a key. What one key says about another (does the alias lead anywhere?) is not asked here:
+checks and targets do.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from appliance.site import names
+
+GENERATE = "generate"
+
+Plain = None | bool | int | float | str | tuple["Plain", ...] | dict[str, "Plain"]
+"""What stands in a YAML file, its positions taken away; a sequence is a tuple."""
+
+
+def _lines(value: Plain) -> Plain:
+    """One text stands for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _counted(count: Callable[[str], int]) -> BeforeValidator:
+    return BeforeValidator(lambda value: count(value) if isinstance(value, str) else value)
+
+
+def _password(value: str) -> str:
+    return value if value == GENERATE else names.password_hash(value)
+
+
+def _control(value: Plain) -> Plain:
+    """A control file as it will lie on disk: a line each; None leaves the file out."""
+    lines = value if isinstance(value, tuple) else (value,)
+    if value is None or isinstance(value, str) and value.endswith("\n"):
+        return value
+    if any(isinstance(line, bool) or not isinstance(line, str | int) for line in lines):
+        raise ValueError(
+            "this is no text for a control file; write a line, a number, a list of lines, or null"
+        )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _control_text(value: str) -> str:
+    if any(ord(letter) < 32 and letter not in "\t\n" or ord(letter) == 127 for letter in value):
+        raise ValueError("there is a control character in the text; take it out")
+    return value
+
+
+def _one_or_many(pattern: str) -> WithJsonSchema:
+    one = {"type": "string", "pattern": pattern}
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+
+
+_COUNTED_BYTES = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+[KMG]?$"}]
+}
+_COUNTED_TIME = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+[smhdw]?$"}]
+}
+_TEXT_OR_LINES = {
+    "anyOf": [
+        {"type": ["string", "integer", "null"]},
+        {"type": "array", "items": {"type": ["string", "integer"]}},
+    ]
+}
+
+Hostname = Annotated[str, AfterValidator(names.domain)]
+Host = Annotated[str, AfterValidator(names.host)]
+MailboxName = Annotated[str, AfterValidator(names.mailbox)]
+AliasName = Annotated[str, AfterValidator(names.alias)]
+Address = Annotated[str, AfterValidator(names.address)]
+Network = Annotated[str, AfterValidator(names.network)]
+ClientNetwork = Annotated[str, AfterValidator(names.client_network)]
+FilePath = Annotated[str, AfterValidator(names.file_path)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Password = Annotated[
+    str,
+    AfterValidator(_password),
+    WithJsonSchema({"type": "string", "pattern": r"^(generate|\$argon2id\$.+)$"}),
+]
+Target = Annotated[str, AfterValidator(names.target)]
+Targets = Annotated[
+    tuple[Target, ...],
+    Field(min_length=1),
+    BeforeValidator(_lines),
+    _one_or_many(r"^[^\s{}|]+$"),
+]
+Bytes = Annotated[int, Field(ge=0), _counted(names.size), WithJsonSchema(_COUNTED_BYTES)]
+Seconds = Annotated[int, Field(ge=0), _counted(names.seconds), WithJsonSchema(_COUNTED_TIME)]
+ControlText = Annotated[
+    Annotated[str, AfterValidator(_control_text)] | None,
+    BeforeValidator(_control),
+    WithJsonSchema(_TEXT_OR_LINES),
+]
+RouteDomain = Annotated[str, AfterValidator(lambda text: text if text == "*" else _route_domain(text))]
+
+
+def _route_domain(text: str) -> str:
+    dot = "." if text.startswith(".") else ""
+    return dot + names.host(text.removeprefix("."))
+
+
+class Part(BaseModel):
+    """A mapping of config.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Mailbox(Part):
+    """One mailbox: a password to fetch its mail with, addresses to forward to, or both."""
+
+    password: Password | None = Field(
+        None,
+        description="`generate`, or an argon2id hash as `toaster passwd` prints it.",
+        examples=[GENERATE],
+    )
+    password_file: FilePath | None = Field(
+        None,
+        description="A file with the hash or the password in its first line, such as /run/secrets/alice.",
+    )
+    forward: Targets | None = Field(
+        None, description="Addresses that get the mailbox's mail; a bare name is one of the same domain."
+    )
+    keep_copy: bool = Field(False, description="Whether mail that is forwarded stays in the mailbox as well.")
+
+    @property
+    def has_password(self) -> bool:
+        """Whether somebody may log in to it."""
+        return self.password is not None or self.password_file is not None
+
+    @property
+    def has_home(self) -> bool:
+        """Whether it has a folder: unless all it does is to forward."""
+        return self.forward is None or self.keep_copy or self.has_password
+
+
+class Domain(Part):
+    """A domain whose mail is received here: with mailboxes of its own, or in the name of another."""
+
+    mailboxes: dict[MailboxName, Mailbox] = Field({}, description="The mailboxes, by the part before the @.")
+    aliases: dict[AliasName, Targets] = Field(
+        {}, description="Other names, each for one or more mailboxes, aliases or addresses."
+    )
+    catch_all: Targets | None = Field(
+        None, description="Who gets mail to names that are no mailbox, alias or extension of a mailbox."
+    )
+    alias_of: Hostname | None = Field(
+        None, description="The domain of this site that this one is another name for."
+    )
+    user: Address | MailboxName | None = Field(
+        None,
+        description="The mailbox that gets all mail of this domain, as NAME-anything by its .qmail files.",
+    )
+
+
+class Relay(Part):
+    """Mail that goes on to other hosts."""
+
+    clients: tuple[ClientNetwork, ...] = Field(
+        (),
+        description="Networks whose hosts may send mail to anywhere through this host, without a password.",
+    )
+    routes: dict[RouteDomain, Annotated[str, AfterValidator(names.next_hop)]] = Field(
+        {}, description="Next hops by domain: example.org, .example.org for all below it, `*` for all others."
+    )
+
+
+class Listen(Part):
+    """The ports; null closes one."""
+
+    smtp: Port | None = Field(25, description="The port for mail from other hosts.")
+    pop3: Port | None = Field(110, description="The port for fetching mail.")
+    pop3s: Port | None = Field(
+        995, description="The port for fetching mail over TLS; open if `tls` is given."
+    )
+
+
+class Limits(Part):
+    """What one appliance does at a time, and how long it tries."""
+
+    concurrency_local: Count = Field(20, description="Deliveries to mailboxes at a time.")
+    concurrency_remote: Count = Field(100, description="Deliveries to other hosts at a time.")
+    connections: Count = Field(400, description="Connections at a time to each listening daemon.")
+    connections_per_client: Count = Field(50, description="Connections at a time from one address.")
+    message_size: Bytes = Field(
+        50 * 1024**2, description="The largest message that is taken, such as 50M; 0 takes any size."
+    )
+    queue_lifetime: Seconds = Field(604800, description="How long a delivery is tried again, such as 7d.")
+
+
+class Tls(Part):
+    """The certificate that SMTP and POP3 show."""
+
+    certificate: FilePath = Field(description="The file with the certificate chain, in PEM form.")
+    key: FilePath = Field(description="The file with its private key, in PEM form.")
+
+
+class Proxy(Part):
+    """A proxy in front that tells the client's address by the PROXY protocol."""
+
+    networks: tuple[Network, ...] = Field(
+        (), description="The proxies' networks; from these, and no others, the PROXY header is expected."
+    )
+
+
+class Site(Part):
+    """All of config.yaml."""
+
+    version: Literal[1] = Field(description="The version of this format: 1.")
+    hostname: Hostname = Field(description="The name by which this host greets others; its DNS name.")
+    postmaster: Address = Field(
+        description="Who reads what is addressed to the postmaster, and failed bounces."
+    )
+    domains: dict[Hostname, Domain] = Field({}, description="The domains whose mail is received, by name.")
+    relay: Relay = Field(Relay(), description="Whose mail goes on to other hosts, and by which way.")
+    listen: Listen = Field(Listen(), description="Which ports answer.")
+    limits: Limits = Field(Limits(), description="How much at a time, how large, how long.")
+    tls: Tls | None = Field(None, description="The certificate; without it nothing is offered over TLS.")
+    proxy: Proxy = Field(Proxy(), description="Proxies that tell the client's address.")
+    control: dict[Annotated[str, AfterValidator(names.control_name)], ControlText] = Field(
+        {}, description="Control files by hand; they win over what is rendered, and null leaves one out."
+    )
+    allow_ephemeral: bool = Field(
+        False,
+        description="Whether mail is taken although queue and mailboxes are on no volume and will be lost.",
+    )
+
+
+_PARTS: dict[str, type[Part]] = {
+    "relay": Relay,
+    "listen": Listen,
+    "limits": Limits,
+    "tls": Tls,
+    "proxy": Proxy,
+}
+
+
+def part_at(path: tuple[str | int, ...]) -> type[Part] | None:
+    """What lies at a path of config.yaml, None if its keys are the owner's own names."""
+    match path:
+        case ():
+            return Site
+        case (str(key),):
+            return _PARTS.get(key)
+        case ("domains", _):
+            return Domain
+        case ("domains", _, "mailboxes", _):
+            return Mailbox
+    return None
+
+
+Wrong = Mapping[str, Any]
+"""What pydantic says of one wrong value: type, loc, msg, input, ctx."""
+
+
+def validated(plain: Plain) -> tuple[Site | None, list[Wrong]]:
+    """The site, or else everything that is wrong with it at once."""
+    try:
+        return Site.model_validate(plain), []
+    except ValidationError as error:
+        return None, [dict(wrong) for wrong in error.errors(include_url=False)]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of config.yaml, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "config.yaml of a Toaster mail host",
+        **Site.model_json_schema(),
+    }
