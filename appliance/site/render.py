@@ -1,0 +1,138 @@
+"""Owns the rendering: a site and its surroundings in, the files of templates/ filled in, one tree in force.
+
+A template's path is the path of its file. What renders to nothing is not written: a control file that is
+missing has its default. The same site gives the same bytes.
+"""
+
+import ipaddress
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from appliance.formats import tcprules
+from appliance.formats.assign import compile_assign
+from appliance.formats.outcome import Permanent
+from appliance.site import deliveries, passwords, tree
+from appliance.site.addresses import Name
+from appliance.site.model import Site
+from appliance.site.surroundings import Surroundings
+from appliance.site.tree import File, Plan
+from appliance.system.place import Place
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+UNKNOWN_HASH = "made-when-applied"
+"""Stands in a plan for a hash that is not there yet."""
+
+_HIGHEST_PORT = 65535
+_ENDING = ".j2"
+_ALIAS_FILE = "alias/.qmail.j2"
+_PRIVATE = {"passwords": (0o400, "qmailp"), "supervisord.conf": (0o600, "root")}
+
+
+def render(site: Site, place: Place, surroundings: Surroundings) -> Path:
+    """Make what is missing of passwords, render, and put the tree in force; gives its path.
+
+    Permanent: a folder or port is impossible. Temporary: a password file is gone. OSError: the disk.
+    """
+    deliveries.check_places(place)
+    hashes = passwords.settled(site, place, surroundings.hash_password)
+    rendered = tree.put_in_force(place, plan(site, place, surroundings, hashes), surroundings.identity_of)
+    tree.link(place)
+    return rendered
+
+
+def planned(site: Site, place: Place, surroundings: Surroundings) -> Plan:
+    """What `render` would write, nothing made: a hash that is not there yet is UNKNOWN_HASH."""
+    known = passwords.kept(site, place)
+    return plan(site, place, surroundings, {name: value or UNKNOWN_HASH for name, value in known.items()})
+
+
+def plan(site: Site, place: Place, surroundings: Surroundings, hashes: Mapping[Name, str]) -> Plan:
+    """All files of a tree, without a look at the disk but for the templates."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["word"] = lambda value: _percent(shlex.quote(value))
+    values = _values(site, place, surroundings, hashes)
+    texts = {
+        name.removesuffix(_ENDING): environment.get_template(name).render(values)
+        for name in environment.list_templates(extensions=[_ENDING[1:]])
+        if name != _ALIAS_FILE
+    }
+    alias_file = environment.get_template(_ALIAS_FILE)
+    for name, file in deliveries.alias_files(site, place):
+        texts[f"alias/{name}"] = alias_file.render(file=file)
+    texts |= {f"control/{name}": text or "" for name, text in site.control.items()}
+    made = {name: File(text.encode(), *_PRIVATE.get(name, ())) for name, text in texts.items()}
+    by_hand = {f"control/{name}" for name, text in site.control.items() if text is not None}
+    return {
+        **{name: file for name, file in made.items() if file.content.strip() or name in by_hand},
+        **dict(_compiled(made)),
+    }
+
+
+def _compiled(made: Plan) -> Iterator[tuple[str, File]]:
+    for name, file in made.items():
+        if name == "users/assign":
+            yield "users/cdb", File(compile_assign(file.content))
+        elif name.startswith("rules/"):
+            yield f"{name}.cdb", File(tcprules.compile_rules(file.content))
+
+
+def _values(
+    site: Site, place: Place, surroundings: Surroundings, hashes: Mapping[Name, str]
+) -> dict[str, Any]:
+    """What the templates may name."""
+    return {
+        "site": site,
+        "place": place,
+        "places": [(field.name.upper(), getattr(place, field.name)) for field in fields(place)],
+        "surroundings": surroundings,
+        "virtual_domains": list(deliveries.virtual_domains(site)),
+        "local_domains": deliveries.local_domains(site),
+        "received_domains": deliveries.received_domains(site),
+        "default_host": next(iter(site.domains), site.hostname),
+        "parent_domain": _parent(site.hostname),
+        "doublebounce": deliveries.doublebounce(site),
+        "assignments": list(deliveries.assignments(site, place, surroundings)),
+        "clients": [tcprules.format_network(ipaddress.ip_network(network)) for network in site.relay.clients],
+        "accounts": [
+            (account, hashes[account.name]) for account in deliveries.accounts(site, place, surroundings)
+        ],
+        "smtp": listeners(surroundings, "smtp", site.listen.smtp),
+        "pop3": listeners(surroundings, "pop3", site.listen.pop3)
+        + (listeners(surroundings, "pop3s", site.listen.pop3s) if site.tls else []),
+    }
+
+
+def listeners(surroundings: Surroundings, name: str, port: int | None) -> list[str]:
+    """What a daemon is told to listen on; nothing if the port is closed. Permanent: there is no such port."""
+    if port is None:
+        return []
+    if port + surroundings.port_base > _HIGHEST_PORT:
+        raise Permanent(
+            f"port {port} of {name} and PORT_BASE {surroundings.port_base} are more than {_HIGHEST_PORT}"
+        )
+    tls = ":tls" if name.endswith("s") else ""
+    hosts = (f"[{address}]" if ":" in address else address for address in surroundings.addresses)
+    return [f"{name}:{host}:{port + surroundings.port_base}{tls}" for host in hosts]
+
+
+def _parent(hostname: str) -> str:
+    """The domain that a host lies in; a name of two labels is a domain by itself."""
+    parent = hostname.partition(".")[2]
+    return parent if "." in parent else hostname
+
+
+def _percent(value: object) -> str:
+    """A value of supervisord.conf, where % begins an expansion."""
+    return str(value).replace("%", "%%")
