@@ -37,6 +37,7 @@ class Rewriter:
         """Take control's locals, virtualdomains (keys in lower case), percenthack, envnoathost and me."""
         self._locals = _lowered([me] if local_domains is None else local_domains)
         self._virtual = virtual_domains
+        self._prefixes = frozenset(virtual_domains.values())
         self._percent = _lowered(percent_domains or ())
         self._envnoathost = me if envnoathost is None else envnoathost
 
@@ -59,9 +60,9 @@ class Rewriter:
         """Take the virtual domain's prefix from an address that rewrite gave: its name in a bounce."""
         dash = address.find(b"-")
         while dash >= 0:
-            route = self.rewrite(address[dash + 1 :])
-            if route.address == address and route.prefix_length == dash + 1:
-                return address[dash + 1 :]
+            name = address[dash + 1 :]
+            if address[:dash] in self._prefixes and self.rewrite(name).address == address:
+                return name
             dash = address.find(b"-", dash + 1)
         return address
 
