@@ -20,8 +20,8 @@ from appliance.formats.outcome import FormatError, Report, Verdict
 LARGE = 256 * 1024
 """Bytes above which a body is handed in in pieces and never lies whole in memory."""
 
-ENVELOPE_LIMIT = 64 * 1024 * 1024
-"""Bytes of an envelope at most: some 60,000 recipients of 1,000 bytes."""
+ENVELOPE_LIMIT = 16 * 1024 * 1024
+"""Bytes of an envelope at most: some 400,000 recipients of 40 bytes."""
 
 FRAME_LIMIT = LARGE + ENVELOPE_LIMIT
 """Bytes of a frame at most."""

@@ -1,0 +1,92 @@
+"""Owns a message while send works on it: its recipients on each channel and what failed."""
+
+from appliance.formats.envelope import DONE, WAITING
+from appliance.queue.log import Position, Segment
+
+
+class Pass:
+    """One go through the recipients of a message on one channel."""
+
+    __slots__ = ("addresses", "announced", "channel", "done", "message", "next", "open", "places")
+
+    def __init__(self, message: "Message", channel: int) -> None:
+        self.message = message
+        self.channel = channel
+        self.addresses: list[bytes] = []
+        self.places: list[int] = []
+        """Where each recipient is marked: its index in the envelope, or (settled) its offset in the file."""
+        self.done = bytearray()
+        self.next = 0
+        self.open = 0
+        self.announced = 0
+        """The connection (Channel.generation) on which the spawn was given the message."""
+
+    def add(self, address: bytes, place: int, done: bool) -> None:
+        """Add a recipient."""
+        self.addresses.append(address)
+        self.places.append(place)
+        self.done.append(done)
+
+    def maybe_next(self) -> int | None:
+        """The index of the next recipient to try; None if all have been tried."""
+        while self.next < len(self.addresses):
+            index = self.next
+            self.next += 1
+            if not self.done[index]:
+                return index
+        return None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every recipient was tried and reported."""
+        return self.open == 0 and self.next >= len(self.addresses)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no recipient waits for another try."""
+        return all(self.done)
+
+    def channel_file(self) -> bytes:
+        """The recipients as the file local/<n> or remote/<n> holds them."""
+        letters = (DONE if done else WAITING for done in self.done)
+        return b"".join(
+            b"%b%b\0" % (letter, address) for letter, address in zip(letters, self.addresses, strict=True)
+        )
+
+
+class Message:
+    """A message that send works on; one that waits is in no memory but the schedule."""
+
+    __slots__ = (
+        "birth",
+        "body",
+        "failures",
+        "number",
+        "over",
+        "passes",
+        "segment",
+        "sender",
+        "several",
+        "size",
+    )
+
+    def __init__(self, number: int, birth: int, sender: bytes, size: int) -> None:
+        self.number = number
+        self.birth = birth
+        self.sender = sender
+        self.size = size
+        self.segment: Segment | None = None
+        """The log segment that holds it; None once it is settled."""
+        self.body: Position | None = None
+        """Its body in the log; None if it lies in mess/."""
+        self.passes: dict[int, Pass] = {}
+        self.over: list[Pass] = []
+        """First passes that ended with recipients left, while the other channel is still at work."""
+        self.failures: list[bytes] = []
+        self.several = False
+        """Whether it has more than one recipient, so that progress is worth a note."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it lies in qmail's layout."""
+        return self.segment is None

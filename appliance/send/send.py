@@ -1,0 +1,240 @@
+"""Owns the process send: its loop and its signals.
+
+Each turn of the loop: read what callers and spawns say, commit what came in with one fdatasync, start
+deliveries, write what waits. Nothing in a turn waits for anything but the disk.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+from appliance.formats.outcome import Temporary
+from appliance.queue.layout import Layout, Settlement, prepare
+from appliance.queue.log import Log
+from appliance.send import lines
+from appliance.send.acceptance import Acceptance
+from appliance.send.channel import Channel
+from appliance.send.disk import Disk
+from appliance.send.intake import Intake
+from appliance.send.jobs import Jobs
+from appliance.send.message import Message
+from appliance.send.schedule import CHANNEL_NAMES
+from appliance.send.settings import Settings, read_settings
+from appliance.send.startup import take_up
+from appliance.system import log, privileges
+from appliance.system.control import Control
+from appliance.system.place import Place
+
+PATIENCE_S = 6.0
+"""Seconds that open deliveries get after TERM; what is cut off is tried again at the next start."""
+
+RECONNECT_S = 0.25
+IDLE_S = 60.0
+
+Act = Callable[[int], None]
+
+
+class Send:
+    """The queue's one process."""
+
+    def __init__(self, place: Place, settings: Settings, listener: socket.socket) -> None:
+        self._control = Control(place.control)
+        self._layout = Layout(place.queue)
+        self._layout.lay_out()
+        self._log = Log(place.queue / "todo")
+        survivors = self._log.replay()
+        acceptance = Acceptance(self._log)
+        self._acceptance = acceptance
+        self._disk = Disk()
+        self._settling: list[Message] = []
+        self._channels = (
+            Channel("local", place.socket("lspawn"), settings.concurrency[0]),
+            Channel("remote", place.socket("rspawn"), settings.concurrency[1]),
+        )
+        self._jobs = Jobs(settings, self._layout, self._log, acceptance, self._channels)
+        self._jobs.settle = self._settling.append
+        self._jobs.now = int(time.time())
+        self._selector = selectors.DefaultSelector()
+        self._intake = Intake(listener, self._selector, acceptance, self._layout, self._disk)
+        self._intake.accepted = self._jobs.accept
+        self._selector.register(self._disk.wakeup, selectors.EVENT_READ, lambda _events: self._disk.act())
+        self._signals: set[int] = set()
+        self._exit_by: float | None = None
+        self._watch_signals()
+        log.line(lines.status(self._channels))
+        take_up(self._jobs, acceptance, self._layout, survivors)
+
+    def run(self) -> None:
+        """Work until TERM."""
+        while not self._may_exit():
+            self._turn()
+        self._stop()
+
+    def _turn(self) -> None:
+        for key, events in self._selector.select(self._patience()):
+            act: Act = key.data
+            act(events)
+        self._jobs.now = int(time.time())
+        self._act_on_signals()
+        self._jobs.retry_troubled()
+        self._acceptance.commit()
+        if self._exit_by is None:
+            self._connect()
+            self._jobs.fill()
+            self._acceptance.commit()
+        self._settle()
+        for channel in self._channels:
+            self._flush(channel)
+        self._intake.flush()
+        log.flush()
+
+    def _patience(self) -> float:
+        if self._exit_by is not None:
+            return 0.05
+        if any(channel.connection is None for channel in self._channels):
+            return RECONNECT_S
+        due = self._jobs.next_due()
+        return IDLE_S if due is None else min(IDLE_S, max(0.0, due - time.time()))
+
+    # -- spawns ----------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        for channel in self._channels:
+            if channel.connection is None:
+                channel.connect(time.monotonic())
+                if channel.connection is not None:
+                    self._selector.register(channel.connection, selectors.EVENT_READ, self._reader(channel))
+
+    def _reader(self, channel: Channel) -> Act:
+        def act(events: int) -> None:
+            if channel.connection is None or not events & selectors.EVENT_READ:
+                return
+            reports = channel.receive()
+            if reports is None:
+                log.line(f"warning: lost contact with {channel.name[0]}spawn; its deliveries are deferred")
+                self._selector.unregister(channel.connection)
+                reports = channel.lose()
+            for frame in reports:
+                self._jobs.report(channel, frame.delivery, frame.report)
+
+        return act
+
+    def _flush(self, channel: Channel) -> None:
+        channel.flush()
+        if channel.connection is None:
+            return
+        key = self._selector.get_key(channel.connection)
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.waits_to_write else 0)
+        if key.events != events:
+            self._selector.modify(channel.connection, events, key.data)
+
+    # -- settling --------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        if not self._settling:
+            return
+        batch = list(self._settling)
+        self._settling.clear()
+
+        def then(error: OSError | None) -> None:
+            for message in batch:
+                self._jobs.settled(message, error)
+
+        self._disk.do(lambda: self._layout.settle(map(self._settlement, batch)), then)
+
+    def _settlement(self, message: Message) -> Settlement:
+        return Settlement(
+            message.number,
+            message.birth,
+            message.sender,
+            None if message.body is None else self._log.read(message.body),
+            {CHANNEL_NAMES[attempt.channel]: attempt.channel_file() for attempt in message.over},
+            b"".join(message.failures),
+        )
+
+    # -- signals and the end ---------------------------------------------------------------------
+
+    def _watch_signals(self) -> None:
+        readable, writable = socket.socketpair()
+        readable.setblocking(False)
+        writable.setblocking(False)
+        signal.set_wakeup_fd(writable.fileno(), warn_on_full_buffer=False)
+        self._signal_sockets = (readable, writable)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+            signal.signal(number, lambda received, _frame: self._signals.add(received))
+
+        def act(_events: int) -> None:
+            with contextlib.suppress(BlockingIOError):
+                readable.recv(4096)
+
+        self._selector.register(readable, selectors.EVENT_READ, act)
+
+    def _act_on_signals(self) -> None:
+        signals, self._signals = self._signals, set()
+        if signals & {signal.SIGTERM, signal.SIGINT} and self._exit_by is None:
+            self._exit_by = time.monotonic() + PATIENCE_S
+            self._intake.stop()
+            log.line(lines.status(self._channels, " exitasap"))
+        if signal.SIGHUP in signals:
+            self._reread()
+        if signal.SIGALRM in signals:
+            for schedule in self._jobs.schedules:
+                schedule.all_due(self._jobs.now)
+
+    def _reread(self) -> None:
+        try:
+            self._jobs.settings = read_settings(self._control)
+        except Temporary as error:
+            log.line(f"alert: unable to reread controls: {error.sentence}")
+            return
+        for channel, limit in zip(self._channels, self._jobs.settings.concurrency, strict=True):
+            channel.limit = limit
+
+    def _may_exit(self) -> bool:
+        if self._exit_by is None:
+            return False
+        if time.monotonic() >= self._exit_by:
+            return True
+        return self._disk.is_idle and not any(channel.open for channel in self._channels)
+
+    def _stop(self) -> None:
+        # As qmail-send does: the next tries survive in the files' times, so a restart retries nothing early.
+        for name, schedule in zip(CHANNEL_NAMES, self._jobs.schedules, strict=True):
+            for when, number in schedule.entries():
+                self._layout.set_next_try(name, number, when)
+        self._disk.close()
+        self._log.close()
+        self._intake.close()
+        for channel in self._channels:
+            channel.lose()
+        signal.set_wakeup_fd(-1)
+        for signal_socket in self._signal_sockets:
+            signal_socket.close()
+        self._selector.close()
+        log.line("status: exiting")
+        log.flush()
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Run as qmailq until TERM; HUP rereads control, ALRM tries everything now (qmail-send(8))."""
+    log.open("send", batched=True)
+    place = Place.from_environ(environ)
+    os.umask(0o077)
+    try:
+        settings = read_settings(Control(place.control))
+        prepare(place.queue, privileges.identity_of("qmailq"))
+        listener = privileges.bind_unix(place.socket("queue"))
+        privileges.become("qmailq")
+        send = Send(place, settings, listener)
+    except Temporary as error:
+        log.line(f"alert: cannot start: {error.sentence}")
+        return 111
+    except OSError as error:
+        log.line(f"alert: cannot start: {error}")
+        return 111
+    send.run()
+    return 0

@@ -1,0 +1,152 @@
+"""The process send: signals, settling off the loop, and a start that cannot be."""
+
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.formats.envelope import Envelope
+from appliance.formats.outcome import Temporary
+from appliance.queue.client import QueueClient
+from appliance.send import send
+from tests.support.failing_files import FailingDisk
+from tests.support.queue_rig import DONE, LATER, Rig
+
+
+def test_hup_rereads_where_recipients_go_and_how_many_at_once(rig: Rig) -> None:
+    (rig.place.control / "locals").write_text("example.test\nfar.test\n")
+    (rig.place.control / "concurrencylocal").write_text("7\n")
+
+    os.kill(os.getpid(), signal.SIGHUP)
+    rig.turn()
+    rig.hand_in("carol@far.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+
+    assert 7 == rig.send._channels[0].limit
+
+
+def test_controls_that_cannot_be_reread_leave_the_old_in_force(rig: Rig) -> None:
+    (rig.place.control / "me").unlink()
+
+    os.kill(os.getpid(), signal.SIGHUP)
+    rig.turn()
+
+    assert b"mx.example.test" == rig.send._jobs.settings.me
+
+
+def test_term_lets_open_deliveries_end_and_takes_no_more(rig: Rig) -> None:
+    rig.hand_in("alice@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+
+    os.kill(os.getpid(), signal.SIGTERM)
+    rig.turn()
+
+    assert not rig.send._may_exit()
+    with pytest.raises(Temporary):
+        QueueClient(rig.place.socket("queue")).submit(Envelope(b"", ()), b"")
+    rig.local.answer(DONE)
+    rig.turn(rig.send._may_exit)
+
+
+def test_term_does_not_wait_for_ever(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "PATIENCE_S", 0.0)
+    rig.hand_in("alice@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+
+    os.kill(os.getpid(), signal.SIGTERM)
+    rig.turn()
+
+    assert rig.send._may_exit()
+
+
+def test_settling_that_fails_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.hand_in("alice@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+    with monkeypatch.context() as context:
+        FailingDisk(context).fail("fsync", 1, errno.EIO)
+        rig.local.answer(LATER)
+        rig.turn(lambda: bool(rig.send._jobs._troubled))
+
+    later = time.time() + 1000
+    monkeypatch.setattr(time, "time", lambda: later)
+    rig.turn(lambda: not rig.send._jobs.messages and not rig.send._jobs._troubled)
+
+    assert 1 == len(rig.files("local"))
+
+
+def test_a_spawn_that_reads_slowly_is_written_to_when_it_can(new_rig: Callable[..., Rig]) -> None:
+    rig = new_rig(concurrencylocal="100")
+    rig.local.read = lambda: None  # type: ignore[method-assign]
+    for number in range(40):
+        rig.hand_in(f"u{number}@example.test", body=b"x" * 200_000)
+    rig.turn()
+    assert rig.send._channels[0].waits_to_write
+
+    del rig.local.read
+    rig.turn(lambda: len(rig.local.unanswered) == 40)
+
+
+def test_it_sleeps_until_something_is_due(rig: Rig) -> None:
+    assert send.RECONNECT_S == rig.send._patience()
+    rig.turn()
+    patience = type(rig.send)._patience
+    assert send.IDLE_S == patience(rig.send)
+
+    rig.send._jobs.schedules[0].push(int(time.time()) + 30, 1)
+    assert 28 < patience(rig.send) <= 30
+
+
+def test_without_controls_it_says_so_and_ends(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance", "send"],
+        env={**os.environ, "TOASTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert 111 == done.returncode
+    assert "send: alert: cannot start: Unable to read controls (#4.3.0)." in done.stderr
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter: as root, send is somebody else."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_as_a_process_it_takes_mail_and_stops_on_term(open_folder: Path) -> None:
+    (open_folder / "control").mkdir()
+    (open_folder / "run").mkdir()
+    (open_folder / "control" / "me").write_text("mx.example.test\n")
+    client, envelope = QueueClient(open_folder / "run" / "queue.sock"), Envelope(b"", (b"a@x.test",))
+    deadline, number = time.monotonic() + 10, 0
+    with subprocess.Popen(
+        [sys.executable, "-m", "appliance", "send"],
+        env={**os.environ, "TOASTER_HOME": str(open_folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not number:
+            assert time.monotonic() < deadline
+            with contextlib.suppress(Temporary):
+                number = client.submit(envelope, b"b\n")
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=10)
+
+    assert 0 == process.returncode
+    assert f"send: new msg {number}\n" in log
+    assert "send: status: exiting\n" in log

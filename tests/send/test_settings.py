@@ -1,0 +1,56 @@
+"""What send makes of the control files, and its defaults (qmail-send(8))."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.formats.outcome import Temporary
+from appliance.send.settings import read_settings
+from appliance.system.control import Control
+
+
+def write(folder: Path, **control: str) -> Control:
+    for name, content in control.items():
+        (folder / name).write_text(content)
+    return Control(folder)
+
+
+def test_the_defaults_are_qmails(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, me="mx.lab.test\n"))
+
+    assert (10, 20) == settings.concurrency
+    assert 604800 == settings.lifetime
+    assert (b"MAILER-DAEMON", b"mx.lab.test") == (settings.bounce_from, settings.bounce_host)
+    assert b"postmaster@mx.lab.test" == settings.double_bounce_to
+    assert "local" == settings.rewriter.rewrite(b"alice@mx.lab.test").channel
+
+
+def test_each_file_has_its_say(tmp_path: Path) -> None:
+    control = write(
+        tmp_path,
+        me="mx.lab.test\n",
+        concurrencylocal="3\n",
+        concurrencyremote="4\n",
+        queuelifetime="60\n",
+        bouncefrom="BOUNCER\n",
+        bouncehost="bounce.lab.test\n",
+        doublebounceto="dbl\n",
+        doublebouncehost="dbl.lab.test\n",
+        locals="lab.test\n",
+        virtualdomains="virtual.test:bob\n",
+        percenthack="lab.test\n",
+        envnoathost="lab.test\n",
+    )
+
+    settings = read_settings(control)
+
+    assert ((3, 4), 60) == (settings.concurrency, settings.lifetime)
+    assert (b"BOUNCER", b"bounce.lab.test") == (settings.bounce_from, settings.bounce_host)
+    assert b"dbl@dbl.lab.test" == settings.double_bounce_to
+    assert b"bob-x@virtual.test" == settings.rewriter.rewrite(b"x%virtual.test@lab.test").address
+    assert ("local", b"alice@lab.test") == settings.rewriter.rewrite(b"alice")[:2]
+
+
+def test_without_me_send_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Temporary, match="me are missing"):
+        read_settings(Control(tmp_path))

@@ -1,0 +1,127 @@
+"""What a restart finds: in the log, in qmail's folders, and what a crash left half."""
+
+import os
+
+from appliance.queue.layout import Layout, Settlement
+from tests.support.queue_rig import DONE, LATER, NEVER, Rig
+
+FOLDERS = ("mess", "info", "local", "remote", "bounce")
+
+
+def test_what_was_accepted_and_not_tried_is_tried(rig: Rig) -> None:
+    rig.hand_in("alice@example.test", body=b"kept\n")
+
+    rig.restart()
+    rig.turn(lambda: bool(rig.local.unanswered))
+
+    assert (rig.local.messages[-1].body or b"").endswith(b"\nkept\n")
+    rig.local.answer(DONE)
+    rig.turn(lambda: not rig.send._jobs.messages)
+    rig.restart()
+    rig.turn()
+    assert not rig.local.unanswered
+
+
+def test_recipients_that_were_done_are_not_tried_again(rig: Rig) -> None:
+    rig.hand_in("a@example.test", "b@example.test", "c@example.test", sender="carol@example.test")
+    rig.turn(lambda: len(rig.local.unanswered) == 3)
+    rig.local.answer(DONE, NEVER)
+    rig.turn()
+
+    rig.restart()
+    rig.turn(lambda: bool(rig.local.unanswered))
+    assert [b"c@example.test"] == [d.recipient for d in rig.local.unanswered]
+    rig.local.answer(DONE)
+
+    rig.turn(lambda: bool(rig.local.unanswered))
+    assert b"<b@example.test>:" in (rig.local.messages[-1].body or b"")
+
+
+def test_what_waits_keeps_its_time_over_a_clean_stop(rig: Rig) -> None:
+    number = rig.hand_in("alice@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+    rig.local.answer(LATER)
+    rig.turn(lambda: not rig.send._jobs.messages)
+    expected = rig.send._jobs.schedules[0].entries()
+
+    rig.send._stop()
+    rig.local.leave()
+    rig.remote.leave()
+    rig.send = rig.start()
+
+    assert expected == rig.send._jobs.schedules[0].entries()
+    assert number == expected[0][1]
+
+
+def test_half_settled_files_give_way_to_the_log(rig: Rig) -> None:
+    number = rig.hand_in("alice@example.test")
+    layout = Layout(rig.place.queue)
+    layout.settle([Settlement(number, 5, b"old@x.test", b"half", {"local": b"Told@example.test\0"}, b"")])
+
+    rig.restart()
+
+    assert [] == rig.files(*FOLDERS)
+    rig.turn(lambda: bool(rig.local.unanswered))
+    assert [b"alice@example.test"] == [d.recipient for d in rig.local.unanswered]
+
+
+def test_a_message_of_which_only_the_end_was_cut_off_is_ended(rig: Rig) -> None:
+    layout = Layout(rig.place.queue)
+    layout.settle(
+        [Settlement(40, 1_700_000_000, b"carol@example.test", b"Subject: t\n\nb\n", {}, b"<a@x>:\nno\n\n")]
+    )
+    layout.settle([Settlement(41, 1_700_000_000, b"carol@example.test", b"Subject: t\n\nb\n", {}, b"")])
+
+    rig.restart()
+    rig.turn(lambda: bool(rig.local.unanswered))
+
+    assert b"<a@x>:\nno\n" in (rig.local.messages[-1].body or b"")
+    assert rig.local.messages[-1].key > 41
+    assert [] == rig.files(*FOLDERS)
+
+
+def test_a_large_body_that_is_gone_was_delivered(rig: Rig) -> None:
+    number = rig.hand_in("alice@example.test", body=b"x" * 300_000)
+    Layout(rig.place.queue).path("mess", number).unlink()
+
+    rig.restart()
+    rig.turn()
+
+    assert [] == rig.local.unanswered
+    rig.restart()
+    assert not rig.send._jobs.messages
+
+
+def test_files_that_belong_to_no_message_go_after_36_hours(rig: Rig) -> None:
+    queue = rig.place.queue
+    for number, age in ((23, 10), (46, 200_000), (69, 200_000)):
+        path = queue / "mess" / "0" / str(number)
+        path.write_bytes(b"orphan")
+        os.utime(path, (path.stat().st_mtime - age,) * 2)
+    (queue / "todo" / "69").write_bytes(b"")
+
+    rig.restart()
+
+    assert ["mess/0/23", "mess/0/69"] == rig.files("mess")
+
+
+def test_a_damaged_message_is_told_and_left_alone(rig: Rig) -> None:
+    queue = rig.place.queue
+    for name in ("info", "mess"):
+        (queue / name / "0" / "23").write_bytes(b"no such format")
+    for name in ("info", "mess", "local"):
+        (queue / name / "0" / "46").write_bytes(b"no such format")
+
+    rig.restart()
+    rig.turn()
+
+    assert [f"{name}/0/{n}" for name in ("info",) for n in (23, 46)] == rig.files("info")
+    assert 1 == len(rig.send._jobs.schedules[0])
+
+
+def test_numbers_go_on_behind_everything_that_lies_there(rig: Rig) -> None:
+    (rig.place.queue / "mess" / "0" / "2300").write_bytes(b"")
+
+    rig.restart()
+
+    assert 2301 == rig.hand_in("alice@example.test")
