@@ -1,10 +1,15 @@
-"""Owns the ground under the daemons: which folders there must be, whose, who may enter, which ones last."""
+"""Owns the ground under the daemons: addresses, ports, users, and folders: whose, who enters, which last."""
 
+import contextlib
 import os
+import socket
 import stat
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from appliance.accounts.passwords import hash_password
+from appliance.site.surroundings import Surroundings
 from appliance.system.place import Place
 from appliance.system.privileges import Identity, is_root
 
@@ -12,19 +17,40 @@ MAIL_OWNER = 5000  # unless PUID and PGID say otherwise
 _FORGETFUL = {"tmpfs", "ramfs"}
 
 
+def surroundings(environ: Mapping[str, str]) -> Surroundings:
+    """What a rendering depends on here: TOASTER_BIND, PORT_BASE, PUID, PGID. ValueError with a sentence."""
+    return Surroundings(
+        addresses=tuple(environ.get("TOASTER_BIND", "").split()) or any_addresses(),
+        port_base=_number(environ, "PORT_BASE", 0),
+        python=sys.executable,
+        root=is_root(),
+        mail_owner=mail_owner(environ),
+        hash_password=hash_password,
+    )
+
+
+def any_addresses() -> tuple[str, ...]:
+    """All addresses of the host, those of IPv6 only where it has any."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+        probe.bind(("::", 0))
+        return ("0.0.0.0", "::")
+    return ("0.0.0.0",)
+
+
 def mail_owner(environ: Mapping[str, str]) -> Identity:
     """Whom the mailboxes belong to: PUID and PGID as root, else ourselves. ValueError: they are no users."""
     if not is_root():
         return Identity(os.geteuid(), os.getegid())
-    return Identity(_number(environ, "PUID"), _number(environ, "PGID"))
+    owner = Identity(_number(environ, "PUID", MAIL_OWNER), _number(environ, "PGID", MAIL_OWNER))
+    if 0 in owner:
+        raise ValueError(f"PUID and PGID are {owner.uid} and {owner.gid}; mailboxes cannot be root's")
+    return owner
 
 
-def _number(environ: Mapping[str, str], name: str) -> int:
-    text = environ.get(name) or str(MAIL_OWNER)
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 2**32 - 1):
-        raise ValueError(
-            f"{name} is {text!r}; write the number of a user who is not root, such as {MAIL_OWNER}"
-        )
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdecimal() and int(text) < 2**32 - 1):
+        raise ValueError(f"{name} is {text!r}; write a number, such as {default}")
     return int(text)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from configparser import RawConfigParser
 from pathlib import Path
 
+from appliance.admin import checkout
 from appliance.formats.outcome import FormatError
 from appliance.net.listeners import Listener, parse_listener
 from appliance.system.place import Place
@@ -67,7 +68,7 @@ def faults(place: Place) -> Iterator[str]:
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Exit code 0 if all is well, 1 with a line a fault otherwise."""
-    place = Place.from_environ(environ)
+    place = Place.from_environ(checkout.completed(environ))
     try:
         found = list(faults(place))
     except (OSError, FormatError) as error:
