@@ -108,3 +108,12 @@ def test_a_blank_in_the_name_of_a_volume_is_read() -> None:
     text = mountinfo(("/", "overlay"), ("/a\\040b", "ext4"))
 
     assert [] == ground.forgetful(place_in(Path("/a b")), text)
+
+
+def test_a_rendering_depends_on_what_the_environment_says_of_addresses_and_ports() -> None:
+    found = ground.surroundings({"TOASTER_BIND": "127.0.0.1 ::1", "PORT_BASE": "2000"})
+    bare = ground.surroundings({})
+
+    assert (("127.0.0.1", "::1"), 2000) == (found.addresses, found.port_base)
+    assert ("0.0.0.0", 0) == (bare.addresses[0], bare.port_base)
+    assert bare.hash_password(b"x").startswith("$argon2id$")
