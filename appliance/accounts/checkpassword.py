@@ -1,0 +1,59 @@
+"""Owns the program checkpassword: what qmail-popup and others ask about a password, answered by authd.
+
+    checkpassword program argument ...        (https://cr.yp.to/checkpwd/interface.html)
+
+Descriptor 3 gives user, password and a time stamp, each with a NUL behind it. If the password is right, the
+program is run as the account's user, in his home.
+"""
+
+import os
+from collections.abc import Mapping
+
+from appliance.accounts.client import check
+from appliance.formats.outcome import FormatError, Temporary
+from appliance.system.place import Place
+from appliance.system.privileges import Identity, become_identity, is_root
+
+LIMIT = 512  # bytes on descriptor 3
+RIGHT, WRONG, MISUSED, TRY_LATER = 0, 1, 2, 111
+
+
+def parse_told(told: bytes) -> tuple[bytes, bytes]:
+    """User and password; FormatError unless three strings, each with its NUL, were told."""
+    fields = told.split(b"\0")
+    if len(told) > LIMIT or len(fields) < 4:
+        raise FormatError("descriptor 3 must give user, password and time stamp")
+    return fields[0], fields[1]
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Run the program that argv names if the password is right; 1 wrong, 2 misused, 111 try again later."""
+    try:
+        user, password = parse_told(_read_all())
+        account = check(Place.from_environ(environ).socket("authd"), user, password, b"checkpassword")
+    except Temporary:
+        return TRY_LATER
+    except (FormatError, OSError):
+        return MISUSED
+    if account is None:
+        return WRONG
+    if not argv:
+        return RIGHT
+    identity = Identity(account.uid, account.gid)
+    if is_root() and 0 in identity:
+        return TRY_LATER
+    try:
+        become_identity(identity)
+        os.chdir(account.home)
+        told = {"USER": os.fsdecode(account.name), "HOME": os.fsdecode(account.home), "SHELL": "/bin/sh"}
+        os.execvpe(argv[0], argv, {**environ, **told})
+    except OSError:
+        return TRY_LATER
+
+
+def _read_all() -> bytes:
+    told = b""
+    while len(told) <= LIMIT and (part := os.read(3, LIMIT + 1 - len(told))):
+        told += part
+    os.close(3)
+    return told

@@ -1,0 +1,59 @@
+"""Owns the tests of password hashing."""
+
+import argon2
+import pytest
+
+from appliance.accounts.passwords import (
+    LANES,
+    MEMORY_KIB,
+    NOBODYS,
+    PASSES,
+    hash_password,
+    is_known_hash,
+    verify,
+)
+
+
+def test_a_hash_knows_its_own_password_only() -> None:
+    made = hash_password(b"geheim \xff wort")
+
+    assert (True, False, False) == (
+        verify(made, b"geheim \xff wort"),
+        verify(made, b"geheim"),
+        verify(made, b""),
+    )
+
+
+def test_a_hash_is_argon2id_with_the_stated_figures_and_a_salt_of_its_own() -> None:
+    first, second = hash_password(b"x"), hash_password(b"x")
+
+    assert first != second
+    assert first.startswith(f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$")
+
+
+def test_an_unknown_user_costs_the_same_figures() -> None:
+    assert argon2.extract_parameters(hash_password(b"x")) == argon2.extract_parameters(NOBODYS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "secret",
+        "$argon2id$",
+        "$1$abc$def",
+        "$argon2id$v=19$m=19456,t=2,p=1$!$!",
+        "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$YWJjZGVmZ2hpamtsbW5vcA",
+        "$argon2id$v=19$m=19456,t=9999,p=1$c29tZXNhbHRzb21lc2FsdA$YWJjZGVmZ2hpamtsbW5vcA",
+        "$argon2id$v=19$m=19456,t=2,p=255$c29tZXNhbHRzb21lc2FsdA$YWJjZGVmZ2hpamtsbW5vcA",
+        "$argon2id$v=19$m=19456,t=0,p=1$c29tZXNhbHRzb21lc2FsdA$YWJjZGVmZ2hpamtsbW5vcA",
+        "ä",
+    ],
+)
+def test_what_is_no_hash_or_would_take_the_machine_is_nobodys(text: str) -> None:
+    assert (False, False) == (is_known_hash(text) and verify(text, b""), verify(text, b"secret"))
+
+
+def test_known_hashes_are_known() -> None:
+    assert is_known_hash(NOBODYS)
+    assert is_known_hash(hash_password(b""))
