@@ -1,0 +1,299 @@
+"""Owns the tests of POP3's two states."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.protocols import pop3
+from appliance.protocols.pop3 import (
+    MODERN,
+    QMAIL,
+    Authorization,
+    Close,
+    Command,
+    CommandLines,
+    Conduct,
+    Listing,
+    Login,
+    Reply,
+    Send,
+    StartTls,
+    Tls,
+    Transaction,
+    Update,
+    parse_command,
+)
+from tests.support.feed import three_feedings
+
+
+class Stored(NamedTuple):
+    size: int
+    unique_id: bytes
+
+
+THREE = [Stored(64, b"1.a"), Stored(23, b"2.b"), Stored(42, b"3.c")]
+SHORT = Conduct(extras=True, line_limit=20, error_limit=3)
+
+
+def said(state: Authorization | Transaction, received: bytes) -> bytes:
+    """All that is written as the answer."""
+    wires = []
+    for event in state.receive(received):
+        match event:
+            case Reply(wire) | Close(wire) | StartTls(wire):
+                wires.append(wire)
+            case Listing(parts):
+                wires.extend(parts)
+    return b"".join(wires)
+
+
+def test_a_verb_is_in_any_case_and_blanks_before_the_argument_are_passed_over() -> None:
+    assert Command(b"USER", b"alice x ") == parse_command(b"uSeR   alice x ")
+    assert Command(b"STAT", b"") == parse_command(b"STAT ")
+    assert Command(b"", b"") == parse_command(b"")
+
+
+def test_lines_are_the_same_however_they_arrive() -> None:
+    def make() -> Callable[[bytes], list[bytes]]:
+        lines = CommandLines(100)
+
+        def receive(received: bytes) -> list[bytes]:
+            lines.receive(received)
+            return list(iter(lines.next_line, None))
+
+        return receive
+
+    for lines in three_feedings(make, b"STAT\r\nLIST 1\n\r\n\n\r\r\n", b"QUI"):
+        assert [b"STAT", b"LIST 1", b"", b"", b"\r"] == lines
+
+
+def test_the_greeting_carries_what_it_is_told() -> None:
+    assert b"+OK <1.2@pop.test>\r\n" == Authorization(b"<1.2@pop.test>").greeting
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        (b"PASS secret", b"-ERR USER first\r\n"),
+        (b"USER", b"-ERR syntax error\r\n"),
+        (b"USER ", b"-ERR syntax error\r\n"),
+        (b"USER alice", b"+OK \r\n"),
+        (b"user alice", b"+OK \r\n"),
+        (b"USER al\0ice", b"-ERR syntax error\r\n"),
+        (b"NOOP", b"+OK \r\n"),
+        (b"QUIT", b"+OK \r\n"),
+        (b"APOP alice", b"-ERR syntax error\r\n"),
+        (b"STAT", b"-ERR authorization first\r\n"),
+        (b"", b"-ERR authorization first\r\n"),
+        (b"STLS", b"-ERR authorization first\r\n"),
+    ],
+)
+@pytest.mark.parametrize("conduct", [QMAIL, MODERN])
+def test_before_the_password_the_replies_are_qmail_popups(
+    line: bytes, reply: bytes, conduct: Conduct
+) -> None:
+    assert reply == said(Authorization(b"h", conduct), line + b"\r\n")
+
+
+def test_capabilities_are_unknown_to_qmail_and_told_by_the_daemon() -> None:
+    told = said(Authorization(b"h", MODERN, Tls.OFFERED), b"CAPA\r\n")
+
+    assert b"-ERR authorization first\r\n" == said(Authorization(b"h", QMAIL), b"CAPA\r\n")
+    assert told.startswith(b"+OK \r\n")
+    assert told.endswith(b"\r\n.\r\n")
+    assert {b"TOP", b"UIDL", b"STLS", b"PIPELINING", b"RESP-CODES", b"USER"} <= set(told.split(b"\r\n"))
+
+
+@pytest.mark.parametrize("tls", [Tls.ABSENT, Tls.ACTIVE])
+def test_stls_is_offered_only_where_it_can_begin(tls: Tls) -> None:
+    assert b"STLS" not in said(Authorization(b"h", MODERN, tls), b"CAPA\r\n")
+
+
+def test_user_and_password_make_a_login_and_the_rest_is_for_whoever_comes_next() -> None:
+    state = Authorization(b"h")
+    events = list(state.receive(b"USER  alice\r\nPASS two  words \r\nSTAT\r\nQU"))
+
+    assert [Reply(b"+OK \r\n"), Login(b"alice", b"two  words ", False)] == events
+    assert b"STAT\r\nQU" == state.take_rest()
+
+
+def test_a_login_is_the_same_however_it_arrives() -> None:
+    expected = [Reply(b"+OK \r\n"), Login(b"alice", b"secret", False)]
+
+    for events in three_feedings(
+        lambda: Authorization(b"h").receive, b"USER alice\r\nPASS secret\r\n", b"LIS"
+    ):
+        assert expected == events
+
+
+def test_the_last_user_named_is_the_one() -> None:
+    events = list(Authorization(b"h").receive(b"USER zed\r\nUSER alice\r\nPASS x\r\n"))
+
+    assert Login(b"alice", b"x", False) == events[-1]
+
+
+def test_an_empty_user_forgets_the_one_before() -> None:
+    assert said(Authorization(b"h"), b"USER alice\r\nUSER\r\nPASS x\r\n").endswith(b"-ERR USER first\r\n")
+
+
+def test_an_empty_password_is_a_syntax_error() -> None:
+    assert b"+OK \r\n-ERR syntax error\r\n" == said(Authorization(b"h"), b"USER a\r\nPASS \r\n")
+
+
+def test_apop_gives_a_digest() -> None:
+    assert [Login(b"alice", b"0123 4", True)] == list(Authorization(b"h").receive(b"APOP alice 0123 4\r\n"))
+
+
+def test_quit_ends_the_connection_and_what_follows_is_not_read() -> None:
+    assert [Close(b"+OK \r\n")] == list(Authorization(b"h").receive(b"QUIT\r\nUSER a\r\n"))
+
+
+def test_stls_begins_tls_and_forgets_the_user() -> None:
+    state = Authorization(b"h", MODERN, Tls.OFFERED)
+
+    assert [Reply(b"+OK \r\n"), StartTls(b"+OK \r\n")] == list(state.receive(b"USER alice\r\nSTLS\r\n"))
+    assert b"-ERR USER first\r\n" == said(state, b"PASS secret\r\n")
+    assert b"-ERR TLS is active already\r\n" == said(state, b"STLS\r\n")
+
+
+def test_commands_sent_along_with_stls_end_the_connection() -> None:
+    events = list(Authorization(b"h", MODERN, Tls.OFFERED).receive(b"STLS\r\nUSER mallory\r\n"))
+
+    assert [Close(b"-ERR no command may come along with STLS\r\n")] == events
+
+
+def test_a_line_that_is_too_long_ends_the_connection_before_it_is_complete() -> None:
+    state = Authorization(b"h", SHORT)
+
+    assert [] == list(state.receive(b"x" * 20))
+    assert [Close(b"-ERR line too long\r\n")] == list(state.receive(b"x"))
+
+
+def test_a_line_of_the_longest_length_is_taken_among_others() -> None:
+    longest = b"USER " + b"x" * 13 + b"\r\n"
+
+    assert [Reply(b"+OK \r\n")] * 9 == list(Authorization(b"h", SHORT).receive(longest * 9))
+
+
+def test_too_many_errors_end_the_connection_in_both_states() -> None:
+    for state in (Authorization(b"h", SHORT), Transaction(THREE, SHORT)):
+        events = list(state.receive(b"X\r\nNOOP\r\nX\r\nX\r\nNOOP\r\n"))
+        assert [Reply, Reply, Reply, Close] == [type(event) for event in events]
+        assert str(events[-1]).endswith("\\r\\n-ERR too many errors\\r\\n')")
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        (b"STAT", b"+OK 3 129\r\n"),
+        (b"STAT ", b"+OK 3 129\r\n"),
+        (b"LIST", b"+OK \r\n1 64\r\n2 23\r\n3 42\r\n.\r\n"),
+        (b"LIST 2", b"+OK 2 23\r\n"),
+        (b"LIST 01", b"+OK 1 64\r\n"),
+        (b"LIST 1x", b"+OK 1 64\r\n"),
+        (b"UIDL", b"+OK \r\n1 1.a\r\n2 2.b\r\n3 3.c\r\n.\r\n"),
+        (b"UIDL 3 ", b"+OK 3 3.c\r\n"),
+        (b"RETR", b"-ERR syntax error\r\n"),
+        (b"RETR x", b"-ERR syntax error\r\n"),
+        (b"RETR -1", b"-ERR syntax error\r\n"),
+        (b"RETR 0", b"-ERR messages are counted from 1\r\n"),
+        (b"RETR 4", b"-ERR not that many messages\r\n"),
+        (b"RETR " + b"9" * 9000, b"-ERR not that many messages\r\n"),
+        (b"DELE 4", b"-ERR not that many messages\r\n"),
+        (b"LAST", b"+OK 0\r\n"),
+        (b"NOOP", b"+OK \r\n"),
+        (b"RSET", b"+OK \r\n"),
+        (b"USER alice", b"-ERR unimplemented\r\n"),
+        (b"APOP x y", b"-ERR unimplemented\r\n"),
+        (b"STLS", b"-ERR unimplemented\r\n"),
+        (b"CAPA", b"-ERR unimplemented\r\n"),
+        (b"", b"-ERR unimplemented\r\n"),
+    ],
+)
+def test_after_the_password_the_replies_are_qmail_pop3ds(line: bytes, reply: bytes) -> None:
+    assert reply == said(Transaction(THREE, QMAIL), line + b"\r\n")
+
+
+def test_capabilities_are_told_after_the_password_too() -> None:
+    told = said(Transaction(THREE), b"CAPA\r\n")
+
+    assert {b"TOP", b"UIDL", b"PIPELINING"} <= set(told.split(b"\r\n"))
+
+
+def test_what_is_deleted_is_gone_from_answers_but_still_counted() -> None:
+    session = Transaction(THREE)
+
+    assert b"+OK \r\n" == said(session, b"DELE 1\r\n")
+    for line in (b"DELE 1", b"RETR 1", b"TOP 1 0", b"LIST 1", b"UIDL 1"):
+        assert b"-ERR already deleted\r\n" == said(session, line + b"\r\n")
+    assert b"+OK \r\n2 23\r\n3 42\r\n.\r\n" == said(session, b"LIST\r\n")
+    assert b"+OK 3 65\r\n" == said(session, b"STAT\r\n")
+
+
+def test_last_goes_with_deletions_only_and_back_with_rset() -> None:
+    session = Transaction(THREE)
+
+    assert b"+OK \r\n+OK 2\r\n" == said(session, b"DELE 2\r\nLAST\r\n")
+    assert b"+OK \r\n+OK 2\r\n" == said(session, b"DELE 1\r\nLAST\r\n")
+    assert b"+OK \r\n+OK 0\r\n+OK 3 129\r\n" == said(session, b"RSET\r\nLAST\r\nSTAT\r\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (b"RETR 1", Send(0, None)),
+        (b"TOP 1", Send(0, None)),
+        (b"TOP 2 0", Send(1, 0)),
+        (b"TOP 2   7x", Send(1, 7)),
+        (b"TOP 2 x", Send(1, None)),
+        (b"RETR 3 5", Send(2, 5)),
+    ],
+)
+def test_top_and_retr_ask_for_a_message(line: bytes, event: Send) -> None:
+    assert event == Transaction(THREE).answer(line)
+
+
+def test_quit_names_what_is_to_be_deleted_and_ends_the_state() -> None:
+    events = list(Transaction(THREE).receive(b"DELE 3\r\nDELE 1\r\nQUIT\r\nSTAT\r\n"))
+
+    assert Update([0, 2]) == events[-1]
+
+
+def test_a_session_without_quit_deletes_nothing() -> None:
+    events = list(Transaction(THREE).receive(b"DELE 1\r\nDELE 2\r\nQUI"))
+
+    assert [Reply(b"+OK \r\n")] * 2 == events
+
+
+def test_a_long_list_comes_in_parts() -> None:
+    session = Transaction([Stored(1, b"%d" % number) for number in range(2500)])
+    listing = session.answer(b"UIDL")
+
+    assert isinstance(listing, Listing)
+    parts = list(listing.parts)
+    assert 5 == len(parts)
+    assert 2500 == b"".join(parts).count(b"\r\n") - 2
+
+
+def test_a_whole_session_is_the_same_however_it_arrives() -> None:
+    stream = b"STAT\r\nDELE 2\r\nTOP 1 3\r\nQUIT\r\n"
+    expected = [Reply(b"+OK 3 129\r\n"), Reply(b"+OK \r\n"), Send(0, 3), Update([1])]
+
+    for events in three_feedings(lambda: Transaction(THREE).receive, stream, b"NOO"):
+        assert expected == events
+
+
+@given(st.binary(), st.sampled_from([MODERN, QMAIL, SHORT]), st.booleans())
+def test_any_bytes_are_answered_by_events_and_nothing_else(
+    received: bytes, conduct: Conduct, logged_in: bool
+) -> None:
+    """Whatever is received, each event is one of the known ones and every reply ends its line."""
+    state = Transaction(THREE, conduct) if logged_in else Authorization(b"h", conduct, Tls.OFFERED)
+
+    for event in state.receive(received):
+        assert isinstance(event, pop3.Event)
+        if isinstance(event, Reply | Close | StartTls):
+            assert event.wire.endswith(b"\r\n")
