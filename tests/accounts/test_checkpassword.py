@@ -1,0 +1,91 @@
+"""Owns the tests of the program checkpassword."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.accounts.checkpassword import parse_told
+from appliance.formats.outcome import FormatError
+from appliance.system.privileges import is_root
+from tests.support.pop3_rig import OWNER, Pop3Rig, make_rig
+from tests.support.sources import CHECKOUT
+
+PROGRAM = "import os, sys; import appliance.accounts.checkpassword as c; "
+PROGRAM += "sys.exit(c.main(sys.argv[1:], os.environ))"
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pop3Rig]:
+    base = tmp_path_factory.mktemp("checkpassword")
+    rig = make_rig(base / "home", {})
+    rig.add("alice@example.test", "secret")
+    rig.start("authd")
+    yield rig
+    rig.stop()
+
+
+def checkpassword(rig: Pop3Rig, told: bytes, *program: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" "$@" 3<&0 </dev/null', sys.executable, "-c", PROGRAM, *program],
+        input=told,
+        capture_output=True,
+        cwd=CHECKOUT,
+        env={**os.environ, **rig.environ},
+        check=False,
+    )
+
+
+def test_the_right_password_runs_the_program_as_the_owner_in_his_home(rig: Pop3Rig) -> None:
+    told = b"alice@example.test\0secret\0<1.2@h>\0"
+    done = checkpassword(rig, told, "/bin/sh", "-c", 'id -u; pwd; echo "$USER $HOME $SHELL"; cat <&3')
+
+    home = rig.folder / "mail/example.test/alice"
+    uid = OWNER if is_root() else os.getuid()
+    assert f"{uid}\n{home}\nalice@example.test {home} /bin/sh\n".encode() == done.stdout
+    assert b"3" in done.stderr  # descriptor 3 is closed
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        (b"alice@example.test\0wrong\0<1.2@h>\0", 1),
+        (b"zed@example.test\0secret\0<1.2@h>\0", 1),
+        (b"alice@example.test\0secret\0", 2),
+        (b"", 2),
+        (b"a\0" + b"x" * 600 + b"\0t\0", 2),
+    ],
+)
+def test_what_is_wrong_and_what_is_misuse_is_told_by_the_exit_code(
+    rig: Pop3Rig, told: bytes, code: int
+) -> None:
+    assert code == checkpassword(rig, told, "/bin/true").returncode
+
+
+def test_without_a_program_right_is_all_that_is_said(rig: Pop3Rig) -> None:
+    assert 0 == checkpassword(rig, b"alice@example.test\0secret\0<1.2@h>\0").returncode
+
+
+def test_a_program_that_is_not_there_and_an_authd_that_is_not_there_are_temporary(
+    rig: Pop3Rig, tmp_path: Path
+) -> None:
+    told = b"alice@example.test\0secret\0<1.2@h>\0"
+    lonely = Pop3Rig(tmp_path, 0, 0)
+
+    assert 111 == checkpassword(rig, told, "/no/such/program").returncode
+    assert 111 == checkpassword(lonely, told, "/bin/true").returncode
+
+
+@given(st.binary())
+def test_any_bytes_are_user_and_password_or_this_one_error(told: bytes) -> None:
+    """Whatever descriptor 3 gives, it is two strings without NUL or FormatError."""
+    try:
+        user, password = parse_told(told)
+    except FormatError:
+        return
+    assert told.startswith(user + b"\0" + password + b"\0")

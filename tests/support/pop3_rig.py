@@ -1,0 +1,176 @@
+"""Owns popup, pop3d and authd as running processes on a free port, over Maildirs in a temporary folder."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.accounts.exchange import Account
+from appliance.accounts.passwords import hash_password
+from appliance.accounts.table import Entry, format_entry
+from appliance.formats.tcprules import compile_rules
+from appliance.system.place import Place
+from appliance.system.privileges import IDENTITIES, is_root
+from tests.support.ports import free_ports
+from tests.support.sources import CHECKOUT
+from tests.support.waiting import wait_for
+
+OWNER = 5000  # of the mailboxes, if we are root
+
+
+@dataclass
+class Pop3Rig:
+    """The three daemons, and the mailboxes they open."""
+
+    folder: Path
+    port: int
+    tls_port: int
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    entries: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"TOASTER_HOME": str(self.folder), "TOASTER_MAIL": str(self.folder / "mail")}
+
+    @property
+    def place(self) -> Place:
+        return Place.from_environ(self.environ)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def add(self, name: str, password: str) -> Path:
+        """A mailbox with an empty Maildir; daemons that run know it after HUP."""
+        user, _, domain = name.partition("@")
+        home = self.folder / "mail" / domain / user
+        maildir = home / "Maildir"
+        for folder in ("tmp", "new", "cur"):
+            (maildir / folder).mkdir(parents=True)
+        uid, gid = (OWNER, OWNER) if is_root() else (os.getuid(), os.getgid())
+        own(home)
+        account = Account(name.encode(), uid, gid, os.fsencode(home), b"Maildir")
+        self.entries[name] = format_entry(Entry(account, hash_password(password.encode())))
+        self.write_passwords()
+        return maildir
+
+    def write_passwords(self) -> None:
+        """The table as authd reads it."""
+        path = self.place.passwords
+        path.unlink(missing_ok=True)
+        path.write_bytes(b"".join(line + b"\n" for line in self.entries.values()))
+        path.chmod(0o400)
+        if is_root():
+            os.chown(path, IDENTITIES["qmailp"].uid, -1)
+
+    def start(self, *names: str) -> None:
+        """Start these daemons, all if none is named, and wait until they answer."""
+        arguments = {"popup": [f"pop3:127.0.0.1:{self.port}", f"pop3s:127.0.0.1:{self.tls_port}:tls"]}
+        with (self.folder / "log").open("ab") as log:
+            for name in names or ("authd", "pop3d", "popup"):
+                self.running[name] = subprocess.Popen(
+                    [sys.executable, "-m", "appliance", name, *arguments.get(name, [])],
+                    cwd=CHECKOUT,
+                    env={**os.environ, **self.environ},
+                    stderr=log,
+                )
+        wait_for(lambda: all(connects(address) for address in self.addresses()))
+
+    def addresses(self) -> list[str | tuple[str, int]]:
+        """Where those that run answer."""
+        known = {"popup": ("127.0.0.1", self.port)}
+        return [known.get(name) or str(self.place.socket(name)) for name in self.running]
+
+    def stop(self, *names: str) -> None:
+        """End these daemons, all if none is named, and wait for their end."""
+        wanted = [self.running.pop(name) for name in names or tuple(self.running)]
+        for process in wanted:
+            process.terminate()
+        for process in wanted:
+            process.wait(15)
+
+    @contextmanager
+    def client(self) -> Iterator["Client"]:
+        """A connection of somebody who reads what he is told."""
+        with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
+            yield Client(connection)
+
+
+class Client:
+    """Says lines and reads replies, with no mind of its own."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.lines = connection.makefile("rb")
+
+    def say(self, text: bytes) -> None:
+        self.connection.sendall(text + b"\r\n")
+
+    def reply(self) -> bytes:
+        """One line without its end; empty when the connection has ended."""
+        return self.lines.readline().removesuffix(b"\r\n")
+
+    def ask(self, text: bytes) -> bytes:
+        self.say(text)
+        return self.reply()
+
+    def many(self) -> list[bytes]:
+        """The lines up to the dot, as they were sent."""
+        found = []
+        while (line := self.lines.readline()) != b".\r\n":
+            assert line, "the connection ended in the midst of an answer"
+            found.append(line)
+        return found
+
+    def login(self, user: str, password: str) -> bytes:
+        """What was answered to PASS."""
+        self.ask(f"USER {user}".encode())
+        return self.ask(f"PASS {password}".encode())
+
+
+def own(folder: Path) -> None:
+    """Give a home to the owner of the mailboxes."""
+    if is_root():
+        for path in [folder, *folder.rglob("*")]:
+            os.lchown(path, OWNER, OWNER)
+
+
+def connects(address: str | tuple[str, int]) -> bool:
+    """Whether somebody accepts connections there."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as connection:
+        return connection.connect_ex(address) == 0
+
+
+def deliver(maildir: Path, name: str, content: bytes, mtime: int = 0) -> Path:
+    """Put a message into new/, or with a flagged name into cur/."""
+    path = maildir / ("cur" if ":" in name else "new") / name
+    path.write_bytes(content)
+    if mtime:
+        os.utime(path, (mtime, mtime))
+    own(maildir)
+    return path
+
+
+def make_rig(folder: Path, control: Mapping[str, str]) -> Pop3Rig:
+    """A rig that is not started yet; all users may enter its folder."""
+    folder.mkdir(exist_ok=True)
+    for entered in (folder, *folder.parents):
+        if entered.stat().st_uid == os.getuid() and str(entered).startswith(tempfile.gettempdir() + "/"):
+            entered.chmod(entered.stat().st_mode | 0o711)
+    port, tls_port = free_ports(2)
+    rig = Pop3Rig(folder, port, tls_port)
+    for part in ("control", "rules", "run", "mail"):
+        (folder / part).mkdir()
+    for name, content in {"me": "mail.example.test", **control}.items():
+        (rig.place.control / name).write_text(content + "\n")
+    for name in ("pop3", "pop3s"):
+        (rig.place.rules / f"tcp.{name}.cdb").write_bytes(compile_rules(b":allow\n"))
+    (folder / "log").touch()
+    rig.write_passwords()
+    return rig
