@@ -1,6 +1,7 @@
 """Owns the ground under the daemons: addresses, ports, users, and folders: whose, who enters, which last."""
 
 import contextlib
+import ipaddress
 import os
 import socket
 import stat
@@ -20,13 +21,20 @@ _FORGETFUL = {"tmpfs", "ramfs"}
 def surroundings(environ: Mapping[str, str]) -> Surroundings:
     """What a rendering depends on here: TOASTER_BIND, PORT_BASE, PUID, PGID. ValueError with a sentence."""
     return Surroundings(
-        addresses=tuple(environ.get("TOASTER_BIND", "").split()) or any_addresses(),
-        port_base=_number(environ, "PORT_BASE", 0),
+        addresses=_addresses(environ.get("TOASTER_BIND", "")) or any_addresses(),
+        port_base=_number(environ, "PORT_BASE", 0, 64540),  # 64540 + 995 is the highest port
         python=sys.executable,
         root=is_root(),
         mail_owner=mail_owner(environ),
         hash_password=hash_password,
     )
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_address(word)) for word in text.split())
+    except ValueError as error:
+        raise ValueError(f"TOASTER_BIND: {error}; write IP addresses with blanks between them") from None
 
 
 def any_addresses() -> tuple[str, ...]:
@@ -47,10 +55,10 @@ def mail_owner(environ: Mapping[str, str]) -> Identity:
     return owner
 
 
-def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+def _number(environ: Mapping[str, str], name: str, default: int, highest: int = 2**32 - 2) -> int:
     text = environ.get(name) or str(default)
-    if not (text.isascii() and text.isdecimal() and int(text) < 2**32 - 1):
-        raise ValueError(f"{name} is {text!r}; write a number, such as {default}")
+    if not (text.isascii() and text.isdecimal() and int(text) <= highest):
+        raise ValueError(f"{name} is {text!r}; write a number up to {highest}, such as {default}")
     return int(text)
 
 

@@ -117,3 +117,11 @@ def test_a_rendering_depends_on_what_the_environment_says_of_addresses_and_ports
     assert (("127.0.0.1", "::1"), 2000) == (found.addresses, found.port_base)
     assert ("0.0.0.0", 0) == (bare.addresses[0], bare.port_base)
     assert bare.hash_password(b"x").startswith("$argon2id$")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("TOASTER_BIND", "localhost"), ("PORT_BASE", "64541"), ("PORT_BASE", "x")]
+)
+def test_what_is_no_address_or_port_is_told(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        ground.surroundings({name: text})
