@@ -28,6 +28,8 @@ class Document:
 
     def place_of(self, path: Path, *, key: bool = False) -> Place:
         """Line and column of the value at `path` (or its key), else of what it lies in."""
+        if path and isinstance(path[-1], int) and path not in self.values:
+            path = path[:-1]  # one text that stands for a list of one
         for end in range(len(path), -1, -1):
             where = self.keys if key or end < len(path) else self.values
             found = where.get(path[:end])

@@ -9,7 +9,7 @@ Root may not write in folders of others (the container's root cannot), so a chil
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -45,12 +45,12 @@ def create(site: Site, place: Place, owner: Identity) -> None:
         raise Temporary(f"unable to make the mailbox {told} as user {owner.uid}; {advice} (#4.3.0)")
 
 
-def counts(site: Site, place: Place, owner: Identity) -> dict[Name, int | None]:
-    """How many messages lie in each mailbox; None if its Maildir cannot be read."""
-    wanted = [name for name, _ in names(site)]
-    maildirs = [Path(home_of(place, name)) / "Maildir" for name in wanted]
-    told = _as_owner(owner, lambda: json.dumps([_count(maildir) for maildir in maildirs]))
-    return dict(zip(wanted, json.loads(told), strict=True))
+def counts(maildirs: Sequence[Path], owner: Identity) -> list[int | None]:
+    """How many messages lie in each Maildir of one owner; None where that cannot be told."""
+    found: list[int | None] = json.loads(
+        _as_owner(owner, lambda: json.dumps([_count(path) for path in maildirs]))
+    )
+    return found
 
 
 def _make_all(homes: Iterable[tuple[Path, bytes]]) -> str:

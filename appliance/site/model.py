@@ -269,13 +269,18 @@ def validated(plain: Plain) -> tuple[Site | None, list[Wrong]]:
     try:
         return Site.model_validate(plain), []
     except ValidationError as error:
-        return None, [dict(wrong) for wrong in error.errors(include_url=False)]
+        wrongs = error.errors(include_url=False)
+    # A list whose items are wrong counts as empty, too; that would be told twice.
+    blamed = {wrong["loc"][:-1] for wrong in wrongs}
+    return None, [
+        dict(wrong) for wrong in wrongs if wrong["type"] != "too_short" or wrong["loc"] not in blamed
+    ]
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of config.yaml, for editors."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "config.yaml of a Toaster mail host",
         **Site.model_json_schema(),
+        "title": "config.yaml of a Toaster mail host",
     }

@@ -57,10 +57,9 @@ def loops(draft: Draft) -> Iterator[Told]:
     site = draft.site
     graph = {name: list(_next(site, targets)) for name, targets in forwards(site)}
     for circle in _circles(graph):
-        told = f"`{'` leads to `'.join(_shown(name, circle[0]) for name in [*circle, circle[0]])}`: a loop"
-        yield Told(
-            _path(site, circle[0]), f"{told}; let one of them lead to a mailbox or elsewhere", key=True
-        )
+        told = " -> ".join(_shown(name, circle[0]) for name in [*circle, circle[0]])
+        advice = "let one of them lead to a mailbox or elsewhere"
+        yield Told(_path(site, circle[0]), f"there is a loop: {told}; {advice}", key=True)
     local, _, domain = site.postmaster.rpartition("@")
     if domain == site.hostname and domain not in site.domains and local.lower() in HOST_ROLES:
         told = f"`{site.postmaster}` leads to the postmaster, which is a loop; write a mailbox's address"
