@@ -1,0 +1,41 @@
+"""Owns how the command `toaster` speaks: tables and colour on a terminal, else plain lines, or JSON."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+GOOD, BAD, DOUBTFUL, PALE = "green", "red", "yellow", "bright_black"
+
+
+def say(text: str, colour: str | None = None) -> None:
+    """A line on standard output; the colour only on a terminal."""
+    click.secho(text, fg=colour)
+
+
+def complain(text: str) -> None:
+    """A line on standard error."""
+    click.secho(text, fg=BAD, err=True)
+
+
+def as_json(value: Any) -> None:
+    """A value for machines."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on a terminal; elsewhere a line a row, its fields divided by tabs, the title in front."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join([title, *row]))
+        return
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        drawn.add_column(column, header_style=PALE)
+    for row in rows:
+        drawn.add_row(*row)
+    Console(highlight=False, markup=False).print(drawn)

@@ -1,0 +1,116 @@
+"""Owns the command `toaster`: its subcommands, their help, their exit codes.
+
+Exit code 0 is success, 1 a fault or a no, 2 a wrong call.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from appliance.accounts.passwords import hash_password
+from appliance.admin import checkout, output
+from appliance.admin.apply import apply
+from appliance.admin.context import Context, config_option, json_option, load_or_exit
+from appliance.admin.difference import diff
+from appliance.admin.route import route
+from appliance.admin.status import status
+from appliance.formats.outcome import Permanent, Temporary
+from appliance.site.model import json_schema
+from appliance.system.place import Place
+
+_LONGEST_PASSWORD = 1024
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def toaster() -> None:
+    """Order and see everything about this mail host.
+
+    All of it is written in one file, config.yaml. Change it, look at what that would do, and have the running
+    daemons take it up:
+
+    \b
+        toaster check
+        toaster diff
+        toaster apply
+    """
+
+
+@toaster.command()
+@config_option
+@json_option
+@click.pass_obj
+def check(context: Context, config: Path | None, as_json: bool) -> None:
+    """Tell whether config.yaml is right.
+
+    Every fault is told at once, with line, column, what is wrong and what would be right. Nothing is changed.
+
+    \b
+    Example:
+        toaster check --config new.yaml && cp new.yaml config.yaml
+    """
+    context = context.with_config(config)
+    site = load_or_exit(context, as_json=as_json)
+    if as_json:
+        output.as_json({"config": str(context.place.config), "faults": []})
+        return
+    mailboxes = sum(len(domain.mailboxes) for domain in site.domains.values())
+    output.say(
+        f"{context.place.config} is right: domains {len(site.domains)}, mailboxes {mailboxes}.", output.GOOD
+    )
+
+
+@toaster.command()
+def passwd() -> None:
+    """Make the hash of a password, for config.yaml.
+
+    The password is asked for twice, or read from standard input if that is no terminal. What is printed goes
+    under the mailbox, in quotes: `alice: {password: "$argon2id$..."}`.
+
+    \b
+    Example:
+        toaster passwd
+        toaster passwd < /run/secrets/alice
+    """
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
+    else:
+        password = sys.stdin.readline(_LONGEST_PASSWORD + 2).rstrip("\r\n")
+    if not password or len(password) > _LONGEST_PASSWORD or "\0" in password:
+        raise click.ClickException(f"a password has 1 to {_LONGEST_PASSWORD} letters")
+    click.echo(hash_password(password.encode()))
+
+
+@toaster.command()
+def schema() -> None:
+    """Print the JSON Schema of config.yaml.
+
+    Editors complete and explain the keys of config.yaml by it. The file names it in its first line, `# yaml-language-server: $schema=...`.
+
+    \b
+    Example:
+        toaster schema > config.schema.json
+    """
+    output.as_json(json_schema())
+
+
+for command in (diff, apply, route, status):
+    toaster.add_command(command)
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Runs the command; the exit code."""
+    environment = checkout.completed(environ)
+    context = Context(Place.from_environ(environment), environment)
+    try:
+        toaster.main(argv, prog_name="toaster", obj=context)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except (Temporary, Permanent) as error:
+        output.complain(error.sentence)
+    except (ValueError, PermissionError) as error:
+        output.complain(
+            f"{error}; the appliance's own user or root may" if isinstance(error, OSError) else str(error)
+        )
+    return 1
