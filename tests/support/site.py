@@ -1,4 +1,4 @@
-"""Owns a small appliance for end to end tests: all daemons on free ports of loopback, in a folder of its own."""
+"""Owns a small appliance for end to end tests: all daemons in one folder, on free ports of loopback."""
 
 import os
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from appliance.system.place import Place
 from tests.support.clients import Mailbox
+from tests.support.letter import Letter
 from tests.support.ports import free_base
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
@@ -121,6 +122,10 @@ class Site:
         folder = self.place.mail / domain / name / "Maildir"
         paths = [path for part in ("new", "cur") for path in (folder / part).iterdir()]
         return [path.read_bytes() for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns)]
+
+    def has(self, name: str, new: Letter) -> bool:
+        """Whether a letter lies in a mailbox."""
+        return any(new.is_in(message) for message in self.maildir(name))
 
 
 def descendants(pid: int) -> list[int]:

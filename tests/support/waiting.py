@@ -1,5 +1,6 @@
 """Owns waiting in tests: for a thing to become true, with a limit, never for a time to pass."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -7,10 +8,20 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 
-def wait_for(question: Callable[[], Answer], seconds: float = 20.0) -> Answer:
+def wait_for(question: Callable[[], Answer | None], seconds: float = 20.0) -> Answer:
     """The first answer that is true; AssertionError with the last one after so many seconds."""
     end = time.monotonic() + seconds
     while not (answer := question()):
         assert time.monotonic() < end, f"not within {seconds} s; the last answer was {answer!r}"
         time.sleep(0.03)
     return answer
+
+
+def until_it_works(action: Callable[[], Answer], seconds: float = 20.0) -> Answer:
+    """What an action gives the first time without AssertionError; after so many seconds that rises."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(AssertionError):
+            return action()
+        time.sleep(0.03)
+    return action()

@@ -1,0 +1,58 @@
+"""Owns a change of config.yaml while the appliance runs: sessions go on, new mailboxes receive."""
+
+import smtplib
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.support import clients
+from tests.support.letter import letter
+from tests.support.site import CONFIG, SMTP, Site, site
+from tests.support.waiting import wait_for
+
+WITH_ZOE = CONFIG.replace("      bob:", "      zoe: {password: generate}\n      bob:")
+
+
+@pytest.fixture
+def own() -> Iterator[Site]:
+    with site() as new:
+        new.up()
+        yield new
+
+
+def test_a_session_goes_on_while_a_new_mailbox_is_applied_and_receives(own: Site) -> None:
+    new = letter()
+    with smtplib.SMTP("127.0.0.1", own.port(SMTP), "client.test", 10) as session:
+        session.ehlo()
+        session.mail("sender@outside.test")
+        before, _ = session.rcpt("zoe@example.test")
+        session.rcpt("alice@example.test")
+
+        (own.folder / "config.yaml").write_text(WITH_ZOE)
+        own.toaster("apply")
+        after = wait_for(lambda: session.rcpt("zoe@example.test")[0] == 250)
+        code, _ = session.data(new.content)
+
+    assert (550, True, 250) == (before, after, code)
+    for name in ("alice", "zoe"):
+        wait_for(partial(own.has, name, new))
+
+
+def test_a_faulty_config_changes_nothing_and_mail_goes_on(own: Site) -> None:
+    (own.folder / "config.yaml").write_text(CONFIG + "domainz: {}\n")
+
+    told = own.toaster("apply", code=1)
+    new = letter()
+    clients.swaks(own.port(SMTP), "bob@example.test", new.content)
+
+    assert "domainz" in told
+    wait_for(lambda: own.has("bob", new))
+
+
+def test_the_command_tells_how_it_goes(own: Site) -> None:
+    status = own.toaster("status")
+
+    assert all(name in status for name in ("smtpd", "send", "lspawn", "rspawn", "authd", "popup", "pop3d"))
+    assert "alice" in own.toaster("route", "sales@example.test")
+    assert "hostname" in own.toaster("schema")
