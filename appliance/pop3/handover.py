@@ -1,0 +1,55 @@
+"""Owns what popup says to pop3d, and pop3d to its workers: fields joined by NUL, each a message of its own.
+
+popup -> pop3d:  frame P: user, password, address of the peer
+pop3d -> worker: user, address of the peer, Maildir; the connection's descriptor travels with it
+"""
+
+from typing import NamedTuple
+
+from appliance.formats.outcome import FormatError
+
+LIMIT = 8192  # bytes of either; a command line has at most 4096
+KIND = b"P"
+
+
+class Credentials(NamedTuple):
+    """Who says who he is, and from where."""
+
+    user: bytes
+    password: bytes
+    address: bytes
+
+
+class Admission(NamedTuple):
+    """Whose session begins, from where, over which Maildir."""
+
+    user: bytes
+    address: bytes
+    maildir: bytes
+
+
+def format_credentials(credentials: Credentials) -> bytes:
+    """The payload of a frame P."""
+    return b"\0".join(credentials)
+
+
+def parse_credentials(payload: bytes) -> Credentials:
+    """FormatError unless it is three fields."""
+    return Credentials(*_three(payload))
+
+
+def format_admission(admission: Admission) -> bytes:
+    """What a worker is told with a descriptor."""
+    return b"\0".join(admission)
+
+
+def parse_admission(payload: bytes) -> Admission:
+    """FormatError unless it is three fields."""
+    return Admission(*_three(payload))
+
+
+def _three(payload: bytes) -> list[bytes]:
+    fields = payload.split(b"\0")
+    if len(fields) != 3:
+        raise FormatError(f"{len(fields)} fields instead of three")
+    return fields

@@ -1,0 +1,187 @@
+"""Owns the process popup: as qmaild it greets the stranger, hears who he is, and carries bytes once he is in.
+
+It cannot tell a right password from a wrong one: user and password go to pop3d, whose answer, and whose
+worker's after it, comes back on the same connection. TLS ends here.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from appliance.formats.frame import format_frame
+from appliance.formats.outcome import FormatError, Temporary
+from appliance.net import tls
+from appliance.net.tcpserver import Connection, Server, Settings, bind, parse_listener, run
+from appliance.pop3.handover import KIND, Credentials, format_credentials
+from appliance.pop3.relay import Relay
+from appliance.protocols import pop3
+from appliance.protocols import pop3_replies as replies
+from appliance.system import log
+from appliance.system.control import Control
+from appliance.system.place import Place
+from appliance.system.privileges import become
+
+LOGIN_SECONDS = (
+    180.0  # RFC 1939's ten minutes are for a session; before it there is none, and Dovecot waits 3
+)
+HANDSHAKE_SECONDS = 30.0
+
+
+class Popup(asyncio.Protocol):
+    """One client's connection, from the greeting to the end."""
+
+    def __init__(
+        self, connection: Connection, pop3d: Path, host: bytes, context: ssl.SSLContext | None
+    ) -> None:
+        if connection.listener.tls:
+            has_tls = pop3.Tls.ACTIVE
+        else:
+            has_tls = pop3.Tls.ABSENT if context is None else pop3.Tls.OFFERED
+        self._state = pop3.Authorization(host, tls=has_tls)
+        self._connection = connection
+        self._pop3d = pop3d
+        self._context = context
+        self._relay: Relay | None = None
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._is_eof = False
+        connection.on_stop = self._close
+
+    # what the client does
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if self._transport is None:
+            self._timer = self._loop.call_later(LOGIN_SECONDS, self.abort)
+            transport.write(self._state.greeting)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._relay is not None:
+            self._relay.send(data)
+            return
+        for event in self._state.receive(data):
+            self._act(event)
+
+    def eof_received(self) -> bool:
+        self._is_eof = True  # he may have said all he wants to say, and still listen
+        if self._relay is not None:
+            self._relay.send_eof()
+        return self._relay is not None or self._task is not None
+
+    def pause_writing(self) -> None:
+        if self._relay is not None:
+            self._relay.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._relay is not None:
+            self._relay.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        if self._relay is not None:
+            self._relay.end()
+        self._transport = None
+
+    # what is done about it
+
+    def _act(self, event: pop3.Event) -> None:
+        assert self._transport is not None
+        match event:
+            case pop3.Reply(wire):
+                self._transport.write(wire)
+            case pop3.Close(wire):
+                self._transport.write(wire)
+                self._close()
+            case pop3.StartTls(wire):
+                self._transport.pause_reading()
+                self._transport.write(wire)
+                self._task = self._loop.create_task(self._start_tls(self._transport))
+            case pop3.Login(digest=True):  # APOP: no secret is stored that the digest could be made of
+                self._transport.write(replies.AUTHORIZATION_FAILED)
+                self._close()
+            case pop3.Login(user, password):
+                self._transport.pause_reading()
+                address = self._connection.environment.get("TCPREMOTEIP", "").encode()
+                self._task = self._loop.create_task(self._open(Credentials(user, password, address)))
+
+    async def _start_tls(self, transport: asyncio.Transport) -> None:
+        assert self._context is not None
+        try:
+            secured = await self._loop.start_tls(
+                transport, self, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
+        except OSError as error:  # ssl.SSLError is one
+            _say(f"warning: no TLS with {self._connection.environment.get('TCPREMOTEIP')}: {error}")
+            transport.abort()
+            return
+        self._task = None
+        self._transport = self._connection.transport = secured
+
+    async def _open(self, credentials: Credentials) -> None:
+        """Have pop3d take over: what it says goes to the client, what he says goes to it."""
+        client = self._transport
+        assert client is not None
+        frame = format_frame(KIND, format_credentials(credentials)) + self._state.take_rest()
+        try:
+            _, relay = await self._loop.create_unix_connection(lambda: Relay(client, frame), str(self._pop3d))
+        except OSError as error:
+            _say(f"deferral: pop3d is not answering: {error}")
+            client.write(replies.TRY_LATER)
+            client.close()
+            return
+        self._relay = relay
+        self._task = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        client.resume_reading()
+        if self._is_eof:
+            relay.send_eof()
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End at once; pop3d's worker deletes nothing then."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _say(text: str) -> None:
+    log.line(text)
+    log.flush()
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """popup(8): listens where its arguments say (`pop3:0.0.0.0:110 pop3s:0.0.0.0:995:tls`) until TERM."""
+    log.open("popup", batched=True)
+    place = Place.from_environ(environ)
+    control = Control(place.control)
+    try:
+        listeners = [parse_listener(text) for text in argv]
+        context = tls.context_of(control)
+        host = control.or_me("me")
+        settings = Settings.read(place)
+        bound = bind(listener for listener in listeners if context is not None or not listener.tls)
+    except (FormatError, Temporary, OSError) as error:
+        _say(f"alert: unable to start: {getattr(error, 'sentence', error)}")
+        return 100 if isinstance(error, FormatError) else 111
+    if len(bound) < len(listeners):
+        _say("warning: no certificate, so no listener that begins with TLS")
+    become("qmaild")
+
+    def accept(connection: Connection) -> Popup:
+        return Popup(connection, place.socket("pop3d"), host, context)
+
+    async def serve() -> None:
+        await Server(bound, accept, settings, context).run()
+
+    run(serve())
+    return 0
