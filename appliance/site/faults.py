@@ -95,7 +95,10 @@ def _unknown(path: Path) -> str:
 
 
 def _found(path: Path, value: Plain) -> str:
+    is_secret = bool(_SECRET & set(path))
     match value:
+        case bool() | int() if is_secret:
+            return "a number"
         case None:
             return "nothing"
         case bool():
@@ -103,8 +106,8 @@ def _found(path: Path, value: Plain) -> str:
         case int():
             return f"the number {value}"
         case str():
-            hidden = len(value) > 40 or not value.isprintable() or bool(_SECRET & set(path))
-            return "text" if hidden else f"the text `{value}`"
+            is_hidden = is_secret or len(value) > 40 or not value.isprintable()
+            return "text" if is_hidden else f"the text `{value}`"
         case tuple():
             return "a list"
     return "a mapping"

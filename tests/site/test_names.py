@@ -1,5 +1,6 @@
 """Owns the tests of the looks of names, addresses, networks, sizes, times and hashes."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -137,10 +138,8 @@ def test_a_password_in_the_wrong_place_is_never_shown() -> None:
 @given(text=st.text())
 def test_any_text_has_a_form_or_a_sentence(form: Callable[[str], object], text: str) -> None:
     """Whatever is written, it is taken or a ValueError says why."""
-    try:
+    with contextlib.suppress(ValueError):
         form(text)
-    except ValueError as error:
-        assert type(error) is ValueError
 
 
 @given(text=st.text(alphabet="ab.:/-{%\n\0 @", max_size=20))
