@@ -80,7 +80,7 @@ class Layout:
                 path.unlink(missing_ok=True)
                 files.create(path, content)
                 folders.add(path.parent)
-            os.utime(self.path("info", message.number), (message.birth, message.birth))
+            self._set_time("info", message.number, message.birth)
         for folder in folders:
             files.sync_folder(folder)
 
@@ -159,22 +159,37 @@ class Layout:
     def set_next_try(self, channel: str, number: int, when: int) -> None:
         """Keep a channel's next try over a restart, in its file's modification time."""
         with contextlib.suppress(OSError):
-            os.utime(self.path(channel, number), (when, when))
+            self._set_time(channel, number, when)
 
-    def waiting(self) -> Iterator[tuple[int, str, int]]:
-        """Number, channel and next try (seconds since 1970) of all that waits."""
-        for channel in CHANNELS:
+    def _set_time(self, name: str, number: int, when: int) -> None:
+        os.utime(self.path(name, number), (when, when))
+
+    # -- looking over all ------------------------------------------------------------------------
+
+    def waiting(self, channel: str, part: int) -> Iterator[tuple[int, int]]:
+        """Number and next try (seconds since 1970) of what waits in one part of a channel."""
+        for entry in self._entries(channel, part):
+            yield int(entry.name), int(entry.stat(follow_symlinks=False).st_mtime)
+
+    def numbers(self, name: str, part: int) -> set[int]:
+        """The numbers of the messages that have a file of that kind in one part of the queue."""
+        return {int(entry.name) for entry in self._entries(name, part)}
+
+    def handed_in(self) -> list[int]:
+        """The messages in todo/ that a real qmail's qmail-queue left there."""
+        return sorted(int(path.name) for path in (self.queue / "todo").iterdir() if path.name.isdecimal())
+
+    def strangers(self) -> Iterator[Path]:
+        """What lies in the queue and is no message's file: left alone, but worth a word."""
+        for name in _SPLIT_FOLDERS:
             for part in range(SPLIT):
-                yield from self._waiting_in(channel, self.queue / channel / str(part))
+                with os.scandir(self.queue / name / str(part)) as entries:
+                    yield from (Path(entry) for entry in entries if not _is_number(entry.name, part))
 
-    def _waiting_in(self, channel: str, folder: Path) -> Iterator[tuple[int, str, int]]:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.isdecimal() and int(entry.name) % SPLIT == int(folder.name):
-                    yield int(entry.name), channel, int(entry.stat(follow_symlinks=False).st_mtime)
+    def _entries(self, name: str, part: int) -> Iterator[os.DirEntry[str]]:
+        with os.scandir(self.queue / name / str(part)) as entries:
+            yield from (entry for entry in entries if _is_number(entry.name, part))
 
-    def numbers(self, name: str) -> set[int]:
-        """The numbers of all messages that have a file of that kind."""
-        folder = self.queue / name
-        paths = folder.iterdir() if name == "bounce" else folder.glob("[0-9]*/[0-9]*")
-        return {int(path.name) for path in paths if path.name.isdecimal()}
+
+def _is_number(name: str, part: int) -> bool:
+    return name.isdecimal() and name.isascii() and int(name) % SPLIT == part

@@ -45,6 +45,8 @@ class Caller:
         self.buffer = FrameBuffer(handin.FRAME_LIMIT)
         self.outgoing = bytearray()
         self.large: dict[int, Incoming] = {}
+        self.events = 0
+        """What the loop waits for on its connection."""
         self.gone = False
 
 
@@ -68,6 +70,7 @@ class Intake:
         self._disk = disk
         self._callers: set[Caller] = set()
         self._talking: set[Caller] = set()
+        self._is_paused = False
         selector.register(listener, selectors.EVENT_READ, self._welcome)
 
     def stop(self) -> None:
@@ -90,7 +93,7 @@ class Intake:
         connection.setblocking(False)
         caller = Caller(connection)
         self._callers.add(caller)
-        self._selector.register(connection, selectors.EVENT_READ, lambda events: self._act(caller, events))
+        self._watch(caller)
 
     def _act(self, caller: Caller, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -118,7 +121,8 @@ class Intake:
         if caller.gone:
             return
         caller.gone = True
-        self._selector.unregister(caller.connection)
+        if caller.events:
+            self._selector.unregister(caller.connection)
         caller.connection.close()
         self._callers.discard(caller)
         self._talking.discard(caller)
@@ -241,11 +245,27 @@ class Intake:
             except OSError:
                 self._part(caller)
                 continue
-            events = selectors.EVENT_READ
-            if caller.outgoing:
-                events |= selectors.EVENT_WRITE
-            else:
+            if not caller.outgoing:
                 self._talking.discard(caller)
-            key = self._selector.get_key(caller.connection)
-            if key.events != events:
-                self._selector.modify(caller.connection, events, key.data)
+            self._watch(caller)
+
+    def pause(self, is_paused: bool) -> None:
+        """Read no more while the queue is behind, so that callers wait instead of memory growing."""
+        if is_paused != self._is_paused:
+            self._is_paused = is_paused
+            for caller in self._callers:
+                self._watch(caller)
+
+    def _watch(self, caller: Caller) -> None:
+        events = 0 if self._is_paused else selectors.EVENT_READ
+        if caller.outgoing:
+            events |= selectors.EVENT_WRITE
+        if events == caller.events:
+            return
+        if not events:
+            self._selector.unregister(caller.connection)
+        elif not caller.events:
+            self._selector.register(caller.connection, events, lambda ready: self._act(caller, ready))
+        else:
+            self._selector.modify(caller.connection, events, self._selector.get_key(caller.connection).data)
+        caller.events = events

@@ -2,57 +2,46 @@
 
 import os
 from collections import deque
-from collections.abc import Callable
 
 from appliance.formats.outcome import Report, Verdict
 from appliance.formats.qsbmf import GIVING_UP, format_failure
 from appliance.formats.verp import expand_sender
 from appliance.protocols import spawn
 from appliance.protocols.spawn import DeliveryFrame
-from appliance.queue.layout import Layout
-from appliance.queue.log import Log, Survivor
-from appliance.send import bounce, lines
-from appliance.send.acceptance import Acceptance, Accepted
+from appliance.queue.log import Survivor
+from appliance.send import lines
+from appliance.send.acceptance import Accepted
 from appliance.send.channel import Channel
-from appliance.send.message import Message, Pass
-from appliance.send.schedule import CHANNEL_NAMES, Schedule, next_retry
-from appliance.send.settings import Settings
+from appliance.send.ending import SYSTEM_TROUBLE_S, Ending
+from appliance.send.message import Message, Pass, Work
+from appliance.send.schedule import CHANNEL_NAMES, Schedule
+from appliance.send.settling import Settling
 from appliance.system.log import line
-
-SYSTEM_TROUBLE_S = 123
-"""Seconds after which work is tried again that the disk refused (qmail-send.c, SLEEP_SYSFAIL)."""
 
 CANNOT_READ = Report(Verdict.TRY_AGAIN, b"The queue cannot read the message. (#4.3.0)\n")
 
 
 class Jobs:
-    """All messages that send works on; what waits is in the schedules and on the disk."""
+    """Starts deliveries of what is fresh or due, and acts on their reports."""
 
     def __init__(
         self,
-        settings: Settings,
-        layout: Layout,
-        log: Log,
-        acceptance: Acceptance,
+        work: Work,
         channels: tuple[Channel, Channel],
+        schedules: tuple[Schedule, Schedule],
+        settling: Settling,
+        ending: Ending,
     ) -> None:
-        self.settings = settings
-        self.now = 0
-        """Seconds since 1970, set by the loop at each turn."""
-        self.schedules = (Schedule(), Schedule())
-        self.settle: Callable[[Message], None] = lambda message: None
-        """Writes a message into qmail's layout; `settled` is called when that is done."""
-        self.messages: dict[int, Message] = {}
-        self._layout = layout
-        self._log = log
-        self._acceptance = acceptance
+        self._work = work
         self._channels = channels
+        self._schedules = schedules
+        self._settling = settling
+        self._ending = ending
         self._fresh: tuple[deque[Pass], deque[Pass]] = (deque(), deque())
         self._current: list[Pass | None] = [None, None]
         self._turn_of_due = [False, False]
         self._attempts: dict[int, tuple[Pass, int]] = {}
         self._deliveries = 0
-        self._troubled: deque[tuple[int, Message]] = deque()
 
     # -- coming in -------------------------------------------------------------------------------
 
@@ -72,14 +61,14 @@ class Jobs:
         message.segment, message.body = survivor.segment, survivor.body
         for index, report in sorted(survivor.progress.items()):
             if report.verdict is Verdict.NEVER and index < len(found.envelope.recipients):
-                address = self.settings.rewriter.rewrite(found.envelope.recipients[index]).address
+                address = self._work.settings.rewriter.rewrite(found.envelope.recipients[index]).address
                 message.failures.append(self._failure(address, report.text))
         self._begin(message, found.envelope.recipients, survivor.progress)
 
     def _begin(self, message: Message, recipients: tuple[bytes, ...], progress: dict[int, Report]) -> None:
-        self.messages[message.number] = message
+        self._work.messages[message.number] = message
         message.several = len(recipients) > 1
-        rewrite = self.settings.rewriter.rewrite
+        rewrite = self._work.settings.rewriter.rewrite
         for index, recipient in enumerate(recipients):
             route = rewrite(recipient)
             kind = CHANNEL_NAMES.index(route.channel)
@@ -89,7 +78,7 @@ class Jobs:
         for attempt in message.passes.values():
             self._fresh[attempt.channel].append(attempt)
         if not message.passes:
-            self._finish(message)
+            self._ending.finish(message)
 
     # -- starting deliveries ---------------------------------------------------------------------
 
@@ -111,31 +100,34 @@ class Jobs:
 
     def _next_pass(self, kind: int) -> Pass | None:
         # New mail and mail that waited take turns, so that neither can hold up the other.
-        fresh, schedule = self._fresh[kind], self.schedules[kind]
-        first = schedule.first()
-        is_due = first is not None and first <= self.now
+        fresh, schedule = self._fresh[kind], self._schedules[kind]
         self._turn_of_due[kind] = not self._turn_of_due[kind]
-        if is_due and (self._turn_of_due[kind] or not fresh):
-            _, number = schedule.pop()
-            return self._open_waiting(number, kind) or self._next_pass(kind)
+        while fresh and fresh[0].withdrawn:
+            fresh.popleft()
+        if fresh and not self._turn_of_due[kind]:
+            return fresh.popleft()
+        while (first := schedule.first()) is not None and first <= self._work.now:
+            attempt = self._open_waiting(schedule.pop()[1], kind)
+            if attempt is not None:
+                return attempt
         return fresh.popleft() if fresh else None
 
     def _open_waiting(self, number: int, kind: int) -> Pass | None:
         try:
-            message = self.messages.get(number)
+            message = self._work.messages.get(number)
             if message is None:
-                sender, birth = self._layout.sender_and_birth(number)
-                size = self._layout.path("mess", number).stat().st_size
+                sender, birth = self._work.layout.sender_and_birth(number)
+                size = self._work.layout.path("mess", number).stat().st_size
                 message = Message(number, birth, sender, size)
             attempt = Pass(message, kind)
-            for recipient in self._layout.recipients(CHANNEL_NAMES[kind], number):
+            for recipient in self._work.layout.recipients(CHANNEL_NAMES[kind], number):
                 attempt.add(recipient.address, recipient.offset, recipient.done)
         except (OSError, ValueError) as error:
             line(f"warning: unable to read the queue's files of msg {number}: {error}")
-            if self._layout.path("info", number).exists():
-                self.schedules[kind].push(self.now + SYSTEM_TROUBLE_S, number)
+            if self._work.layout.path("info", number).exists():
+                self._schedules[kind].push(self._work.now + SYSTEM_TROUBLE_S, number)
             return None
-        self.messages[number] = message
+        self._work.messages[number] = message
         message.passes[kind] = attempt
         return attempt
 
@@ -158,9 +150,9 @@ class Jobs:
     def _announce(self, channel: Channel, message: Message) -> bool:
         try:
             if message.body is not None:
-                channel.announce(message.number, message.size, self._log.read(message.body), None)
+                channel.announce(message.number, message.size, self._work.log.read(message.body), None)
                 return True
-            descriptor = self._layout.open_body(message.number)
+            descriptor = self._work.layout.open_body(message.number)
             size = os.fstat(descriptor).st_size
             if size > spawn.INLINE:
                 channel.announce(message.number, size, None, descriptor)
@@ -182,7 +174,8 @@ class Jobs:
         attempt, index = self._attempts.pop(delivery)
         channel.open.discard(delivery)
         attempt.open -= 1
-        if report.verdict is Verdict.TRY_AGAIN and self.now > attempt.message.birth + self.settings.lifetime:
+        too_old = self._work.now > attempt.message.birth + self._work.settings.lifetime
+        if report.verdict is Verdict.TRY_AGAIN and too_old:
             report = Report(Verdict.NEVER, report.text + GIVING_UP)
         line(lines.delivery(delivery, report))
         line(lines.status(self._channels))
@@ -203,24 +196,24 @@ class Jobs:
         if failure:
             message.failures.append(failure)
         if message.several:
-            self._log.note_progress(message.number, [(attempt.places[index], report)])
+            self._work.log.note_progress(message.number, [(attempt.places[index], report)])
 
     def _mark_settled(self, attempt: Pass, index: int, failure: bytes) -> None:
         number, name = attempt.message.number, CHANNEL_NAMES[attempt.channel]
         try:
             if failure:
-                self._layout.add_failure(number, failure)
+                self._work.layout.add_failure(number, failure)
         except OSError as error:
             line(f"alert: unable to write bounce/{number}: {error.strerror}; will try again later")
             return
         attempt.done[index] = True
         try:
-            self._layout.mark_done(name, number, attempt.places[index])
+            self._work.layout.mark_done(name, number, attempt.places[index])
         except OSError as error:
             line(f"alert: unable to mark msg {number}: {error.strerror}; a recipient may be tried twice")
 
     def _failure(self, address: bytes, text: bytes) -> bytes:
-        return format_failure(self.settings.rewriter.without_prefix(address), text)
+        return format_failure(self._work.settings.rewriter.without_prefix(address), text)
 
     def _pass_over(self, attempt: Pass) -> None:
         message, kind = attempt.message, attempt.channel
@@ -229,119 +222,18 @@ class Jobs:
         del message.passes[kind]
         self._channels[kind].forget(message.number)
         if message.is_settled:
-            self._settled_pass_over(attempt)
+            self._settling.pass_over(attempt)
             return
-        if not attempt.is_done:
+        if message.is_settling or not attempt.is_done:
             message.over.append(attempt)
-        if message.passes:
+        if message.passes or message.is_settling:
             return
         if message.over:
-            self.settle(message)
+            self._settling.settle(message)
         else:
-            self._finish(message)
-
-    def _settled_pass_over(self, attempt: Pass) -> None:
-        message = attempt.message
-        if attempt.is_done:
-            self._layout.finish_channel(CHANNEL_NAMES[attempt.channel], message.number)
-        else:
-            when = next_retry(self.now, message.birth, attempt.channel)
-            self.schedules[attempt.channel].push(when, message.number)
-        if message.passes:
-            return
-        if any(self._layout.has_channel(name, message.number) for name in CHANNEL_NAMES):
-            del self.messages[message.number]
-        else:
-            self._finish(message)
-
-    def settled(self, message: Message, error: OSError | None) -> None:
-        """Go on with a message whose queue files have been written (or could not be)."""
-        if error is not None:
-            line(f"alert: unable to settle msg {message.number}: {error.strerror}; will try again later")
-            self._postpone(message)
-            return
-        assert message.segment is not None
-        self._log.note_settled(message.number, message.segment)
-        for attempt in message.over:
-            when = next_retry(self.now, message.birth, attempt.channel)
-            self.schedules[attempt.channel].push(when, message.number)
-        del self.messages[message.number]
-
-    # -- the end of a message --------------------------------------------------------------------
-
-    def forget_finished(self, survivor: Survivor) -> None:
-        """Note the end of a message of which only the note was lost."""
-        self._log.note_done(survivor.number, survivor.segment)
-
-    def finish_waiting(self, number: int) -> None:
-        """End a message on the disk that has no channel left (a crash came before its end)."""
-        sender, birth = self._layout.sender_and_birth(number)
-        message = Message(number, birth, sender, self._layout.path("mess", number).stat().st_size)
-        self.messages[number] = message
-        self._finish(message)
-
-    def _finish(self, message: Message) -> None:
-        try:
-            failures = b"".join(message.failures)
-            if message.is_settled:
-                failures = self._layout.failures(message.number)
-            if failures:
-                self._bounce(message, failures)
-                return
-        except OSError as error:
-            line(f"alert: unable to bounce msg {message.number}: {error.strerror}; will try again later")
-            self._postpone(message)
-            return
-        self._end(message)
-
-    def _bounce(self, message: Message, failures: bytes) -> None:
-        notice = bounce.compose(self.settings, self.now, message.sender, failures, self._original(message))
-        if notice is None:
-            line(f"triple bounce: discarding bounce/{message.number}")
-            self._end(message)
-            return
-
-        def then(accepted: Accepted | None) -> None:
-            if accepted is None:
-                self._postpone(message)
-                return
-            line(f"bounce msg {message.number} qp {accepted.origin.pid}")
-            self._end(message)
-            self.accept(accepted)
-
-        self._acceptance.offer(notice.origin, notice.envelope, notice.body, then)
-
-    def _original(self, message: Message) -> bytes:
-        if message.body is not None:
-            return self._log.read(message.body)
-        return self._layout.path("mess", message.number).read_bytes()
-
-    def _end(self, message: Message) -> None:
-        line(f"end msg {message.number}")
-        if message.segment is not None:
-            self._log.note_done(message.number, message.segment)
-        try:
-            if message.body is None:
-                self._layout.remove(message.number)
-        except OSError as error:
-            line(f"warning: unable to remove msg {message.number} from the queue: {error.strerror}")
-        del self.messages[message.number]
-
-    def _postpone(self, message: Message) -> None:
-        self._troubled.append((self.now + SYSTEM_TROUBLE_S, message))
-
-    def retry_troubled(self) -> None:
-        """Settle or finish what the disk refused before."""
-        while self._troubled and self._troubled[0][0] <= self.now:
-            _, message = self._troubled.popleft()
-            if message.over and not message.is_settled:
-                self.settle(message)
-            else:
-                self._finish(message)
+            self._ending.finish(message)
 
     def next_due(self) -> int | None:
         """When the next waiting message is due, seconds since 1970."""
-        dues = [first for schedule in self.schedules if (first := schedule.first()) is not None]
-        if self._troubled:
-            dues.append(self._troubled[0][0])
+        dues = [first for schedule in self._schedules if (first := schedule.first()) is not None]
         return min(dues, default=None)

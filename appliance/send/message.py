@@ -1,13 +1,28 @@
 """Owns a message while send works on it: its recipients on each channel and what failed."""
 
+from dataclasses import dataclass, field
+
 from appliance.formats.envelope import DONE, WAITING
-from appliance.queue.log import Position, Segment
+from appliance.queue.layout import Layout
+from appliance.queue.log import Log, Position, Segment
+from appliance.send.settings import Settings
 
 
 class Pass:
     """One go through the recipients of a message on one channel."""
 
-    __slots__ = ("addresses", "announced", "channel", "done", "message", "next", "open", "places")
+    __slots__ = (
+        "addresses",
+        "announced",
+        "channel",
+        "done",
+        "message",
+        "next",
+        "open",
+        "places",
+        "withdrawn",
+        "written",
+    )
 
     def __init__(self, message: "Message", channel: int) -> None:
         self.message = message
@@ -20,6 +35,10 @@ class Pass:
         self.open = 0
         self.announced = 0
         """The connection (Channel.generation) on which the spawn was given the message."""
+        self.withdrawn = False
+        """Whether it waits on the disk instead of for its turn."""
+        self.written = b""
+        """`done` as settling wrote it."""
 
     def add(self, address: bytes, place: int, done: bool) -> None:
         """Add a recipient."""
@@ -47,11 +66,24 @@ class Pass:
         return all(self.done)
 
     def channel_file(self) -> bytes:
-        """The recipients as the file local/<n> or remote/<n> holds them."""
-        letters = (DONE if done else WAITING for done in self.done)
+        """The recipients as the file local/<n> or remote/<n> holds them; `written` remembers the letters."""
+        self.written = bytes(self.done)
+        letters = (DONE if done else WAITING for done in self.written)
         return b"".join(
             b"%b%b\0" % (letter, address) for letter, address in zip(letters, self.addresses, strict=True)
         )
+
+    def move_to_file(self) -> list[int]:
+        """Mark in the channel's file from here on; the offsets of those done since it was written."""
+        offset, missed = 0, list[int]()
+        if not self.written:
+            return missed  # all were done before it was written: there is no file
+        for index, address in enumerate(self.addresses):
+            self.places[index] = offset
+            if self.done[index] and not self.written[index]:
+                missed.append(offset)
+            offset += len(address) + 2
+        return missed
 
 
 class Message:
@@ -61,6 +93,8 @@ class Message:
         "birth",
         "body",
         "failures",
+        "failures_written",
+        "is_settling",
         "number",
         "over",
         "passes",
@@ -81,8 +115,12 @@ class Message:
         """Its body in the log; None if it lies in mess/."""
         self.passes: dict[int, Pass] = {}
         self.over: list[Pass] = []
-        """First passes that ended with recipients left, while the other channel is still at work."""
+        """Passes that ended and have not been put on the disk yet."""
         self.failures: list[bytes] = []
+        self.failures_written = 0
+        """How many of the failures settling wrote."""
+        self.is_settling = False
+        """Whether its queue files are being written."""
         self.several = False
         """Whether it has more than one recipient, so that progress is worth a note."""
 
@@ -90,3 +128,16 @@ class Message:
     def is_settled(self) -> bool:
         """Whether it lies in qmail's layout."""
         return self.segment is None
+
+
+@dataclass
+class Work:
+    """What the parts of send share."""
+
+    settings: Settings
+    layout: Layout
+    log: Log
+    now: int = 0
+    """Seconds since 1970, set by the loop at each turn."""
+    messages: dict[int, Message] = field(default_factory=dict)
+    """The messages under way, oldest first."""

@@ -13,18 +13,20 @@ import time
 from collections.abc import Callable, Mapping
 
 from appliance.formats.outcome import Temporary
-from appliance.queue.layout import Layout, Settlement, prepare
+from appliance.queue.layout import Layout, prepare
 from appliance.queue.log import Log
 from appliance.send import lines
 from appliance.send.acceptance import Acceptance
 from appliance.send.channel import Channel
 from appliance.send.disk import Disk
+from appliance.send.ending import Ending
 from appliance.send.intake import Intake
 from appliance.send.jobs import Jobs
-from appliance.send.message import Message
-from appliance.send.schedule import CHANNEL_NAMES
+from appliance.send.message import Work
+from appliance.send.schedule import Schedule
 from appliance.send.settings import Settings, read_settings
-from appliance.send.startup import take_up
+from appliance.send.settling import LOOK_S, Settling
+from appliance.send.startup import Startup
 from appliance.system import log, privileges
 from appliance.system.control import Control
 from appliance.system.place import Place
@@ -47,26 +49,28 @@ class Send:
         self._layout.lay_out()
         self._log = Log(place.queue / "todo")
         survivors = self._log.replay()
-        acceptance = Acceptance(self._log)
-        self._acceptance = acceptance
+        self._acceptance = Acceptance(self._log)
         self._disk = Disk()
-        self._settling: list[Message] = []
         self._channels = (
             Channel("local", place.socket("lspawn"), settings.concurrency[0]),
             Channel("remote", place.socket("rspawn"), settings.concurrency[1]),
         )
-        self._jobs = Jobs(settings, self._layout, self._log, acceptance, self._channels)
-        self._jobs.settle = self._settling.append
-        self._jobs.now = int(time.time())
+        self._schedules = (Schedule(), Schedule())
+        self._work = Work(settings, self._layout, self._log, int(time.time()))
+        self._ending = Ending(self._work, self._acceptance)
+        self._settling = Settling(self._work, self._disk, self._ending, self._schedules)
+        self._jobs = Jobs(self._work, self._channels, self._schedules, self._settling, self._ending)
+        self._ending.accept = self._jobs.accept
         self._selector = selectors.DefaultSelector()
-        self._intake = Intake(listener, self._selector, acceptance, self._layout, self._disk)
+        self._intake = Intake(listener, self._selector, self._acceptance, self._layout, self._disk)
         self._intake.accepted = self._jobs.accept
         self._selector.register(self._disk.wakeup, selectors.EVENT_READ, lambda _events: self._disk.act())
         self._signals: set[int] = set()
         self._exit_by: float | None = None
         self._watch_signals()
         log.line(lines.status(self._channels))
-        take_up(self._jobs, acceptance, self._layout, survivors)
+        startup = Startup(self._work, self._acceptance, self._schedules, self._jobs, self._ending)
+        startup.take_up(survivors)
 
     def run(self) -> None:
         """Work until TERM."""
@@ -78,15 +82,17 @@ class Send:
         for key, events in self._selector.select(self._patience()):
             act: Act = key.data
             act(events)
-        self._jobs.now = int(time.time())
+        self._work.now = int(time.time())
         self._act_on_signals()
-        self._jobs.retry_troubled()
+        self._ending.retry_postponed()
         self._acceptance.commit()
         if self._exit_by is None:
             self._connect()
             self._jobs.fill()
             self._acceptance.commit()
-        self._settle()
+        self._settling.look_for_old()
+        self._settling.write()
+        self._intake.pause(not self._settling.has_room)
         for channel in self._channels:
             self._flush(channel)
         self._intake.flush()
@@ -97,8 +103,10 @@ class Send:
             return 0.05
         if any(channel.connection is None for channel in self._channels):
             return RECONNECT_S
-        due = self._jobs.next_due()
-        return IDLE_S if due is None else min(IDLE_S, max(0.0, due - time.time()))
+        dues = [due for due in (self._jobs.next_due(), self._ending.next_due()) if due is not None]
+        if self._work.messages:
+            dues.append(self._work.now + LOOK_S)
+        return min(IDLE_S, max(0.0, min(dues, default=IDLE_S + time.time()) - time.time()))
 
     # -- spawns ----------------------------------------------------------------------------------
 
@@ -132,30 +140,6 @@ class Send:
         if key.events != events:
             self._selector.modify(channel.connection, events, key.data)
 
-    # -- settling --------------------------------------------------------------------------------
-
-    def _settle(self) -> None:
-        if not self._settling:
-            return
-        batch = list(self._settling)
-        self._settling.clear()
-
-        def then(error: OSError | None) -> None:
-            for message in batch:
-                self._jobs.settled(message, error)
-
-        self._disk.do(lambda: self._layout.settle(map(self._settlement, batch)), then)
-
-    def _settlement(self, message: Message) -> Settlement:
-        return Settlement(
-            message.number,
-            message.birth,
-            message.sender,
-            None if message.body is None else self._log.read(message.body),
-            {CHANNEL_NAMES[attempt.channel]: attempt.channel_file() for attempt in message.over},
-            b"".join(message.failures),
-        )
-
     # -- signals and the end ---------------------------------------------------------------------
 
     def _watch_signals(self) -> None:
@@ -182,16 +166,16 @@ class Send:
         if signal.SIGHUP in signals:
             self._reread()
         if signal.SIGALRM in signals:
-            for schedule in self._jobs.schedules:
-                schedule.all_due(self._jobs.now)
+            for schedule in self._schedules:
+                schedule.all_due(self._work.now)
 
     def _reread(self) -> None:
         try:
-            self._jobs.settings = read_settings(self._control)
+            self._work.settings = read_settings(self._control)
         except Temporary as error:
             log.line(f"alert: unable to reread controls: {error.sentence}")
             return
-        for channel, limit in zip(self._channels, self._jobs.settings.concurrency, strict=True):
+        for channel, limit in zip(self._channels, self._work.settings.concurrency, strict=True):
             channel.limit = limit
 
     def _may_exit(self) -> bool:
@@ -202,10 +186,6 @@ class Send:
         return self._disk.is_idle and not any(channel.open for channel in self._channels)
 
     def _stop(self) -> None:
-        # As qmail-send does: the next tries survive in the files' times, so a restart retries nothing early.
-        for name, schedule in zip(CHANNEL_NAMES, self._jobs.schedules, strict=True):
-            for when, number in schedule.entries():
-                self._layout.set_next_try(name, number, when)
         self._disk.close()
         self._log.close()
         self._intake.close()

@@ -10,6 +10,7 @@ from appliance.formats.outcome import Report, Verdict
 from appliance.queue import log as log_module
 from appliance.queue.log import Log, Survivor
 from appliance.queue.record import Origin
+from appliance.system import files
 
 ORIGIN = Origin(1_000_000_000, 7791, 4242)
 TWO = Envelope(b"s@x.test", (b"alice@example.test", b"bob@example.test"))
@@ -133,7 +134,7 @@ def test_notes_survive_a_failed_commit(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr(log_module.files, "write_all", failing)
+        full.setattr(files, "write_all", failing)
         with pytest.raises(OSError, match="No space"):
             log.commit()
     log.commit()

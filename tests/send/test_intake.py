@@ -66,7 +66,7 @@ def test_a_large_message_that_is_given_up_leaves_nothing(rig: Rig, last: str) ->
         caller.close()
 
     rig.turn(lambda: not rig.files("mess"))
-    assert not rig.send._jobs.messages
+    assert not rig.send._work.messages
     caller.close()
 
 

@@ -7,7 +7,7 @@ from tests.support.queue_rig import DONE, LATER, NEVER, Rig
 
 
 def log_is_empty(rig: Rig) -> bool:
-    return not rig.send._jobs.messages
+    return not rig.send._work.messages
 
 
 def test_a_delivered_message_never_touches_another_queue_file(rig: Rig) -> None:
@@ -56,7 +56,7 @@ def test_what_must_wait_lies_in_qmails_layout(rig: Rig) -> None:
         == (rig.place.queue / "local" / str(part) / str(number)).read_bytes()
     )
     birth = int((rig.place.queue / "info" / str(part) / str(number)).stat().st_mtime)
-    assert [(birth + 100, number)] == rig.send._jobs.schedules[0].entries()
+    assert [(birth + 100, number)] == rig.send._schedules[0].entries()
 
 
 def test_what_waited_is_tried_again_and_then_forgotten(rig: Rig) -> None:
@@ -139,7 +139,7 @@ def test_a_message_that_is_too_old_is_given_up(new_rig: Callable[..., Rig]) -> N
     rig = new_rig(queuelifetime="0")
     rig.hand_in("bob@example.test", sender="carol@example.test")
     rig.turn(lambda: bool(rig.local.unanswered))
-    rig.send._jobs.messages[1].birth -= 10
+    rig.send._work.messages[1].birth -= 10
     rig.local.answer(LATER)
     rig.turn(lambda: bool(rig.local.unanswered))
 

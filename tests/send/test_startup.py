@@ -16,7 +16,7 @@ def test_what_was_accepted_and_not_tried_is_tried(rig: Rig) -> None:
 
     assert (rig.local.messages[-1].body or b"").endswith(b"\nkept\n")
     rig.local.answer(DONE)
-    rig.turn(lambda: not rig.send._jobs.messages)
+    rig.turn(lambda: not rig.send._work.messages)
     rig.restart()
     rig.turn()
     assert not rig.local.unanswered
@@ -41,15 +41,15 @@ def test_what_waits_keeps_its_time_over_a_clean_stop(rig: Rig) -> None:
     number = rig.hand_in("alice@example.test")
     rig.turn(lambda: bool(rig.local.unanswered))
     rig.local.answer(LATER)
-    rig.turn(lambda: not rig.send._jobs.messages)
-    expected = rig.send._jobs.schedules[0].entries()
+    rig.turn(lambda: not rig.send._work.messages)
+    expected = rig.send._schedules[0].entries()
 
     rig.send._stop()
     rig.local.leave()
     rig.remote.leave()
     rig.send = rig.start()
 
-    assert expected == rig.send._jobs.schedules[0].entries()
+    assert expected == rig.send._schedules[0].entries()
     assert number == expected[0][1]
 
 
@@ -89,7 +89,7 @@ def test_a_large_body_that_is_gone_was_delivered(rig: Rig) -> None:
 
     assert [] == rig.local.unanswered
     rig.restart()
-    assert not rig.send._jobs.messages
+    assert not rig.send._work.messages
 
 
 def test_files_that_belong_to_no_message_go_after_36_hours(rig: Rig) -> None:
@@ -116,7 +116,7 @@ def test_a_damaged_message_is_told_and_left_alone(rig: Rig) -> None:
     rig.turn()
 
     assert [f"{name}/0/{n}" for name in ("info",) for n in (23, 46)] == rig.files("info")
-    assert 1 == len(rig.send._jobs.schedules[0])
+    assert 1 == len(rig.send._schedules[0])
 
 
 def test_numbers_go_on_behind_everything_that_lies_there(rig: Rig) -> None:
@@ -125,3 +125,32 @@ def test_numbers_go_on_behind_everything_that_lies_there(rig: Rig) -> None:
     rig.restart()
 
     assert 2301 == rig.hand_in("alice@example.test")
+
+
+def test_what_a_real_qmail_queue_left_in_todo_is_taken_up(rig: Rig) -> None:
+    queue = rig.place.queue
+    (queue / "mess" / "1" / "24").write_bytes(b"Received: x\n\nbody\n")
+    for name in ("todo", "intd"):
+        (queue / name / "24").write_bytes(b"u7791\0p42\0Fs@x.test\0Tbob@virtual.test\0Tcarol@far.test\0")
+
+    rig.restart()
+    rig.turn(lambda: bool(rig.local.unanswered and rig.remote.unanswered))
+
+    assert (24, b"s@x.test", b"virtual-bob@virtual.test") == rig.local.unanswered[0][1:]
+    assert [] == [path for path in rig.files("todo", "intd") if not path.endswith(".log")]
+    rig.local.answer(DONE)
+    rig.remote.answer(DONE)
+    rig.turn(lambda: not rig.files(*FOLDERS))
+
+
+def test_a_queue_of_another_qmail_that_waits_is_tried_at_its_time(rig: Rig) -> None:
+    layout = Layout(rig.place.queue)
+    layout.settle(
+        [Settlement(9, 1_700_000_000, b"s@x.test", b"\nb\n", {"remote": b"Tcarol@far.test\0"}, b"")]
+    )
+    layout.set_next_try("remote", 9, 1_700_000_400)
+
+    rig.restart()
+
+    assert [(1_700_000_400, 9)] == rig.send._schedules[1].entries()
+    rig.turn(lambda: bool(rig.remote.unanswered))
