@@ -48,6 +48,7 @@ class Popup(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._is_eof = False
+        self._early: bytearray | None = None  # what is said while nothing can be answered
         connection.on_stop = self._close
 
     # what the client does
@@ -61,7 +62,12 @@ class Popup(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._relay is not None:
             self._relay.send(data)
-            return
+        elif self._early is not None:
+            self._early += data
+        else:
+            self._hear(data)
+
+    def _hear(self, data: bytes) -> None:
         for event in self._state.receive(data):
             self._act(event)
 
@@ -99,6 +105,9 @@ class Popup(asyncio.Protocol):
                 self._transport.write(wire)
                 self._close()
             case pop3.StartTls(wire):
+                # The first commands may come with the end of the handshake, before start_tls has given us the
+                # transport: answered at once they would be answered in the clear.
+                self._early = bytearray()
                 self._transport.pause_reading()
                 self._transport.write(wire)
                 self._task = self._loop.create_task(self._start_tls(self._transport))
@@ -106,12 +115,16 @@ class Popup(asyncio.Protocol):
                 self._transport.write(replies.AUTHORIZATION_FAILED)
                 self._close()
             case pop3.Login(user, password):
+                self._early = bytearray()
                 self._transport.pause_reading()
                 address = self._connection.environment.get("TCPREMOTEIP", "").encode()
                 self._task = self._loop.create_task(self._open(Credentials(user, password, address)))
 
     async def _start_tls(self, transport: asyncio.Transport) -> None:
         assert self._context is not None
+        if self._early:  # in the clear, behind STLS: see Authorization
+            transport.abort()
+            return
         try:
             secured = await self._loop.start_tls(
                 transport, self, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
@@ -120,8 +133,11 @@ class Popup(asyncio.Protocol):
             _say(f"warning: no TLS with {self._connection.environment.get('TCPREMOTEIP')}: {error}")
             transport.abort()
             return
+        if secured is None:  # the client was gone before it began
+            return
         self._task = None
         self._transport = self._connection.transport = secured
+        self._hear(self._take_early())
 
     async def _open(self, credentials: Credentials) -> None:
         """Have pop3d take over: what it says goes to the client, what he says goes to it."""
@@ -140,9 +156,14 @@ class Popup(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
+        relay.send(self._take_early())
         client.resume_reading()
         if self._is_eof:
             relay.send_eof()
+
+    def _take_early(self) -> bytes:
+        early, self._early = bytes(self._early or b""), None
+        return early
 
     def _close(self) -> None:
         if self._transport is not None:

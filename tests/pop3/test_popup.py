@@ -1,0 +1,281 @@
+"""Owns the tests of popup's connection: in one loop, with a pop3d that answers from a script."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.formats.frame import FrameBuffer
+from appliance.net.tcpserver import Connection, Listener
+from appliance.net.tls import server_context
+from appliance.pop3 import popup as popups
+from appliance.pop3.handover import Credentials, parse_credentials
+from appliance.pop3.popup import Popup
+from tests.support.certificate import self_signed
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Stage:
+    """A popup that waits for clients, and the pop3d behind it."""
+
+    def __init__(self, folder: Path, context: ssl.SSLContext | None) -> None:
+        self.folder = folder
+        self.path = folder / "pop3d.sock"
+        self.context = context
+        self.popups: list[Popup] = []
+        self.credentials: list[Credentials] = []
+        self.said = b""
+
+    async def connect(self, listener: str = "pop3") -> Streams:
+        """A client who was greeted (unless it is to begin with TLS)."""
+        client, server = socket.socketpair()
+        for end in (client, server):
+            end.setblocking(False)
+        tls = listener == "pop3s"
+        connection = Connection(1, Listener(listener, "127.0.0.1", 0, tls), {"TCPREMOTEIP": "192.0.2.1"})
+        popup = Popup(connection, self.path, b"mail.test", self.context)
+        self.popups.append(popup)
+        accepting = asyncio.ensure_future(
+            asyncio.get_running_loop().connect_accepted_socket(
+                lambda: popup, server, ssl=self.context if tls else None
+            )
+        )
+        streams = await asyncio.open_connection(
+            sock=client, ssl=trusting() if tls else None, server_hostname="mail.test" if tls else None
+        )
+        with contextlib.suppress(OSError):
+            connection.transport, _ = await accepting
+        assert await streams[0].readline() == b"+OK mail.test\r\n"
+        return streams
+
+    async def pop3d(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Greets whoever has the password `secret`, then repeats what it hears."""
+        buffer = FrameBuffer(8192)
+        head = await reader.readexactly(4)
+        frames = buffer.receive(head + await reader.readexactly(int.from_bytes(head, "big")))
+        self.credentials.append(parse_credentials(frames[0][1]))
+        if self.credentials[-1].password == b"secret":
+            writer.write(b"+OK \r\n")
+            while heard := await reader.read(1000):
+                writer.write(heard)
+        else:
+            writer.write(b"-ERR no\r\n")
+        writer.close()
+
+
+def trusting() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    return server_context(*self_signed(tmp_path_factory.mktemp("tls"), "mail.test"))
+
+
+def play(
+    folder: Path, story: Callable[[Stage], Awaitable[Any]], context: ssl.SSLContext | None = None
+) -> Any:
+    async def tell() -> Any:
+        stage = Stage(folder, context)
+        server = await asyncio.start_unix_server(stage.pop3d, stage.path)
+        async with server:
+            result = await asyncio.wait_for(story(stage), 20)
+            for popup in stage.popups:
+                popup.abort()
+            for _ in range(5):
+                await asyncio.sleep(0.005)
+        return result
+
+    return asyncio.run(tell())
+
+
+async def rest_of(streams: Streams) -> bytes:
+    said = b""
+    with contextlib.suppress(ConnectionResetError):
+        said = await streams[0].read()
+    streams[1].close()
+    return said
+
+
+async def ask(streams: Streams, line: bytes) -> bytes:
+    streams[1].write(line + b"\r\n")
+    return await streams[0].readline()
+
+
+def test_user_and_password_go_to_pop3d_with_the_address(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> list[object]:
+        streams = await stage.connect()
+        said = [await ask(streams, line) for line in (b"USER alice", b"PASS secret", b"STAT")]
+        streams[1].close()
+        return [*said, stage.credentials]
+
+    assert [
+        b"+OK \r\n",
+        b"+OK \r\n",
+        b"STAT\r\n",
+        [Credentials(b"alice", b"secret", b"192.0.2.1")],
+    ] == play(tmp_path, story)
+
+
+def test_one_wrong_password_ends_the_connection(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        streams[1].write(b"USER alice\r\nPASS wrong\r\nUSER alice\r\nPASS secret\r\n")
+        return await rest_of(streams)
+
+    assert b"+OK \r\n-ERR no\r\n" == play(tmp_path, story)
+
+
+def test_all_said_at_once_and_then_no_more(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        streams[1].write(b"CAPA\r\nUSER alice\r\nPASS secret\r\nSTAT\r\nQUIT\r\n")
+        streams[1].write_eof()
+        return await rest_of(streams)
+
+    assert play(tmp_path, story).endswith(b"\r\n.\r\n+OK \r\n+OK \r\nSTAT\r\nQUIT\r\n")
+
+
+def test_one_who_says_no_more_before_he_logged_in_is_let_go(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        streams[1].write(b"NOOP\r\n")
+        streams[1].write_eof()
+        return await rest_of(streams)
+
+    assert b"+OK \r\n" == play(tmp_path, story)
+
+
+def test_quit_and_apop_and_too_long_a_line_end_the_connection(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> list[bytes]:
+        said = []
+        for line in (b"QUIT\r\n", b"APOP alice 0123\r\n", b"x" * 5000):
+            streams = await stage.connect()
+            streams[1].write(line)
+            said.append(await rest_of(streams))
+        return said
+
+    assert [b"+OK \r\n", b"-ERR authorization failed\r\n", b"-ERR line too long\r\n"] == play(tmp_path, story)
+
+
+def test_without_pop3d_the_client_is_put_off(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        stage.path = stage.path.with_name("nobody.sock")
+        streams = await stage.connect()
+        streams[1].write(b"USER alice\r\nPASS secret\r\n")
+        return await rest_of(streams)
+
+    assert b"+OK \r\n-ERR [SYS/TEMP] " in play(tmp_path, story)
+
+
+def test_one_who_does_not_log_in_in_time_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(popups, "LOGIN_SECONDS", 0.1)
+
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        streams[1].write(b"NOOP\r\n")
+        return await rest_of(streams)
+
+    assert b"+OK \r\n" == play(tmp_path, story)
+
+
+def test_one_who_is_logged_in_has_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(popups, "LOGIN_SECONDS", 0.1)
+
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        for line in (b"USER alice", b"PASS secret"):
+            await ask(streams, line)
+        await asyncio.sleep(0.15)
+        said = await ask(streams, b"NOOP")
+        streams[1].close()
+        return said
+
+    assert b"NOOP\r\n" == play(tmp_path, story)
+
+
+def test_stls_is_unknown_without_a_certificate(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        said = await ask(streams, b"STLS")
+        streams[1].close()
+        return said
+
+    assert b"-ERR authorization first\r\n" == play(tmp_path, story)
+
+
+def test_after_stls_all_is_under_tls_and_nothing_is_remembered(
+    tmp_path: Path, context: ssl.SSLContext
+) -> None:
+    async def story(stage: Stage) -> list[bytes]:
+        streams = await stage.connect()
+        said = [await ask(streams, line) for line in (b"USER alice", b"STLS")]
+        await streams[1].start_tls(trusting(), server_hostname="mail.test")
+        for line in (b"PASS secret", b"STLS", b"USER alice", b"PASS secret", b"STAT"):
+            said.append(await ask(streams, line))
+        streams[1].close()
+        return said
+
+    assert [
+        b"+OK \r\n",
+        b"+OK \r\n",
+        b"-ERR USER first\r\n",
+        b"-ERR TLS is active already\r\n",
+        b"+OK \r\n",
+        b"+OK \r\n",
+        b"STAT\r\n",
+    ] == play(tmp_path, story, context)
+
+
+@pytest.mark.parametrize("along", [b"USER mallory\r\n", b"\x16\x03\x01"])
+def test_what_comes_along_with_stls_ends_the_connection(
+    tmp_path: Path, context: ssl.SSLContext, along: bytes
+) -> None:
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        streams[1].write(b"STLS\r\n" + along)
+        return await rest_of(streams)
+
+    assert b"-ERR no command may come along with STLS\r\n" == play(tmp_path, story, context)
+
+
+def test_a_handshake_of_nonsense_ends_the_connection(tmp_path: Path, context: ssl.SSLContext) -> None:
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        await ask(streams, b"STLS")
+        streams[1].write(b"USER mallory\r\nPASS secret\r\n" * 9)
+        return await rest_of(streams)
+
+    assert b"+OK" not in play(tmp_path, story, context)
+
+
+def test_a_listener_that_begins_with_tls_offers_no_stls(tmp_path: Path, context: ssl.SSLContext) -> None:
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect("pop3s")
+        streams[1].write(b"CAPA\r\nUSER alice\r\nPASS secret\r\n")
+        capabilities = await streams[0].readuntil(b"\r\n.\r\n")
+        assert await streams[0].readexactly(12) == b"+OK \r\n+OK \r\n"
+        streams[1].close()
+        return capabilities
+
+    assert b"STLS" not in play(tmp_path, story, context)
+
+
+def test_term_ends_the_connection(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        streams = await stage.connect()
+        on_stop = stage.popups[0]._connection.on_stop
+        assert on_stop is not None
+        on_stop()
+        return await rest_of(streams)
+
+    assert b"" == play(tmp_path, story)
