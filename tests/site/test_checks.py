@@ -1,0 +1,152 @@
+"""Owns the tests of what must hold between the keys of config.yaml."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.site.checks import check
+from appliance.site.draft import Draft
+from tests.support.configs import ALICE, HASH, HEAD, SITE, with_domain
+from tests.support.unchecked import unchecked
+
+
+def told(text: str) -> list[tuple[str, str]]:
+    return [("/".join(map(str, told.path)), told.text) for told in check(Draft(unchecked(text), frozenset()))]
+
+
+def assert_one(path: str, said: str, text: str) -> None:
+    found = told(text)
+    assert [path] == [where for where, _ in found], found
+    assert said in found[0][1]
+
+
+def test_a_right_site_passes() -> None:
+    assert [] == told(SITE)
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "said"),
+    [
+        (
+            "a.test: {alias_of: example.org, catch_all: x@y.test}",
+            "a.test/alias_of",
+            "its catch_all would be shadowed",
+        ),
+        (
+            "a.test: {user: alice, mailboxes: {x: {password: generate}}, aliases: {y: x}}",
+            "a.test/user",
+            "all mail of `a.test` goes to `alice`, so its mailboxes and aliases would be shadowed",
+        ),
+        ("a.test: {user: alice, alias_of: example.org}", "a.test/user", "stand together"),
+        (
+            "a.test: {alias_of: b.test}",
+            "a.test/alias_of",
+            "`b.test` is no domain of this site that has mailboxes",
+        ),
+        ("a.test: {alias_of: a.test}", "a.test/alias_of", "is no domain of this site that has mailboxes"),
+        ("a.test: {user: nobody}", "a.test/user", "`nobody` is not the name of one mailbox"),
+        ("a.test: {user: dave}", "a.test/user", "only forwards and has no folder"),
+        ("a.test: {user: bob}", "a.test/user", "mail to `x@a.test` would go to `bob-x@example.org`"),
+    ],
+)
+def test_a_domain_in_the_name_of_another_has_nothing_besides(more: str, path: str, said: str) -> None:
+    inner = f"{ALICE}  bob: {{password: generate}}\n  dave: {{forward: d@e.test}}\naliases: {{bob-x: alice}}"
+
+    assert_one(f"domains/{path}", said, with_domain(inner, more))
+
+
+def test_a_virtual_domain_may_have_an_extension_as_its_user() -> None:
+    assert [] == told(with_domain(ALICE, "a.test: {user: alice-a}\nb.test: {user: alice-b@example.org}"))
+
+
+def test_a_mailbox_is_not_shadowed_by_an_alias() -> None:
+    assert_one(
+        "domains/example.org/aliases/alice",
+        "the mailbox `alice` would be shadowed by the alias of the same name",
+        with_domain(f"{ALICE}aliases: {{alice: x@elsewhere.test}}"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "key", "said"),
+    [
+        ("{}", "", "has no password and forwards to nobody"),
+        ("{password: generate, password_file: /x}", "/password_file", "there is a `password` already"),
+        ("{password: generate, keep_copy: true}", "/keep_copy", "`keep_copy` stands without `forward`"),
+        ("{password_file: /does/not/exist}", "/password_file", "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_mailbox_makes_sense_by_itself(mailbox: str, key: str, said: str) -> None:
+    assert_one(f"domains/example.org/mailboxes/x{key}", said, with_domain(f"{ALICE}  x: {mailbox}"))
+
+
+@pytest.mark.parametrize(
+    ("content", "count"), [(f"{HASH}\n", 0), ("plain\n", 0), ("", 1), ("\n", 1), ("$argon2id$x", 1)]
+)
+def test_a_password_file_holds_a_password_or_its_hash(tmp_path: Path, content: str, count: int) -> None:
+    (tmp_path / "secret").write_text(content)
+
+    assert count == len(told(with_domain(f"{ALICE}  x: {{password_file: {tmp_path}/secret}}")))
+
+
+def test_a_name_must_fit_in_the_name_of_a_file() -> None:
+    long = ".".join(["abcdefghi"] * 23 + ["x"])
+
+    found = told(
+        with_domain(ALICE, f"{long}: {{mailboxes: {{x: {{password: generate}}}}, aliases: {{yy: x}}}}")
+    )
+
+    assert [True, True] == ["too long for the name of a file" in text for _, text in found]
+
+
+def test_two_addresses_cannot_have_one_name_in_users_assign() -> None:
+    text = with_domain(
+        f"{ALICE}",
+        "example.co: {aliases: {op.test-a: x@y.test}}\n"
+        "example.co-op.test: {mailboxes: {a: {forward: x@y.test}}}",
+    )
+
+    assert_one("domains/example.co-op.test/mailboxes/a", "have one name in users/assign", text)
+
+
+def test_a_port_is_given_once() -> None:
+    assert_one(
+        "listen/pop3", "port 25 is the port of smtp already", f"{with_domain(ALICE)}listen: {{pop3: 25}}\n"
+    )
+
+
+def test_closed_ports_are_no_clash() -> None:
+    assert [] == told(f"{with_domain(ALICE)}listen: {{pop3: null, smtp: null}}\n")
+
+
+def test_a_certificate_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("key")
+    text = f"{with_domain(ALICE)}tls: {{certificate: {tmp_path}/missing, key: {tmp_path}/key}}\n"
+
+    assert_one("tls/certificate", "cannot be read", text)
+
+
+def test_targets_and_loops_are_looked_at_too() -> None:
+    found = told(with_domain(f"{ALICE}aliases: {{a: a, b: nobody}}"))
+
+    assert ["domains/example.org/aliases/b", "domains/example.org/aliases/a"] == [path for path, _ in found]
+
+
+def test_a_mailbox_with_a_wrong_password_is_not_said_to_have_none() -> None:
+    site = unchecked(with_domain(f"{ALICE}  x: {{}}"))
+    path = ("domains", "example.org", "mailboxes", "x", "password")
+
+    assert [] == list(check(Draft(site, frozenset({path}))))
+
+
+@pytest.mark.parametrize(
+    "path", [("domains", "b.test"), ("domains",), ("domains", "example.org", "mailboxes", "bob")]
+)
+def test_a_domain_that_names_what_was_taken_out_is_left_alone(path: tuple[str, ...]) -> None:
+    more = "a.test: {alias_of: b.test}" if path[-1] != "bob" else "a.test: {user: bob}"
+
+    assert [] == list(check(Draft(unchecked(with_domain(ALICE, more)), frozenset({path}))))
+
+
+def test_no_domain_at_all_is_right_for_a_host_that_only_sends() -> None:
+    assert [] == told(HEAD.replace("alice@example.org", "alice@elsewhere.test"))
