@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from pathlib import Path
+from typing import cast
 
 from appliance.formats import handin
 from appliance.formats.envelope import Envelope
@@ -70,8 +71,7 @@ class _Link(asyncio.Protocol):
         self._may_write.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
 
     def data_received(self, data: bytes) -> None:
         try:
