@@ -1,0 +1,97 @@
+"""Owns what a peer may say to an SMTP server, right or wrong, as values: the events of a session."""
+
+import enum
+from typing import NamedTuple
+
+from appliance.formats.address import Parameters
+
+
+class Fault(enum.Enum):
+    """What a peer does wrong."""
+
+    UNKNOWN_COMMAND = enum.auto()
+    PATH = enum.auto()
+    PARAMETER = enum.auto()
+    MAIL_FIRST = enum.auto()
+    RECIPIENT_FIRST = enum.auto()
+    TOO_MANY_RECIPIENTS = enum.auto()
+    TLS_TWICE = enum.auto()
+    CHUNKS_BEGUN = enum.auto()
+    # What follows ends the session: nothing more of it is read.
+    TOO_SOON = enum.auto()
+    OTHER_PROTOCOL = enum.auto()
+    LINE_TOO_LONG = enum.auto()
+    TOO_MANY_ERRORS = enum.auto()
+    TOO_MUCH_CHATTER = enum.auto()
+    PAST_DATA = enum.auto()
+    PAST_STARTTLS = enum.auto()
+    CHUNK_SIZE = enum.auto()
+    BARE_NEWLINE = enum.auto()
+
+
+ENDING = frozenset(list(Fault)[list(Fault).index(Fault.TOO_SOON) :])
+"""The faults that end the session."""
+
+
+class Helo(NamedTuple):
+    """HELO or EHLO with the peer's name for itself."""
+
+    name: bytes
+    extended: bool
+
+
+class Mail(NamedTuple):
+    """MAIL: answer with `accept_sender` or not."""
+
+    sender: bytes
+    parameters: Parameters
+
+
+class Recipient(NamedTuple):
+    """RCPT: answer with `accept_recipient` or `refuse_recipient`."""
+
+    address: bytes
+
+
+class Begin(NamedTuple):
+    """DATA: the peer waits for 354."""
+
+
+class Text(NamedTuple):
+    """The next bytes of a message, with LF line ends; after the last the peer waits for the answer."""
+
+    block: bytes
+    last: bool
+
+
+class ChunkEnd(NamedTuple):
+    """The end of a chunk of BDAT that is not the last; the peer waits for 250."""
+
+    block: bytes
+    size: int
+
+
+class Verb(enum.Enum):
+    """Commands without an argument that counts."""
+
+    HELP = b"HELP"
+    NOOP = b"NOOP"
+    QUIT = b"QUIT"
+    RSET = b"RSET"
+    STARTTLS = b"STARTTLS"
+    VRFY = b"VRFY"
+
+
+class Command(NamedTuple):
+    """One of those."""
+
+    verb: Verb
+
+
+class Refused(NamedTuple):
+    """A fault."""
+
+    fault: Fault
+
+
+Event = Helo | Mail | Recipient | Begin | Text | ChunkEnd | Command | Refused
