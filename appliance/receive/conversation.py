@@ -1,0 +1,272 @@
+"""Owns one SMTP session above the bytes: what each event is answered, and so what becomes of each command.
+
+It has neither socket nor clock of its own, so that a test can hold a whole session in memory.
+"""
+
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from appliance.formats.address import LONGEST
+from appliance.formats.envelope import Envelope
+from appliance.formats.logline import safe_text
+from appliance.formats.outcome import Report, Verdict
+from appliance.formats.received import Client, format_received
+from appliance.protocols import smtp_events as said
+from appliance.protocols.smtp import SmtpServer
+from appliance.receive import replies
+from appliance.receive.incoming import Incoming, Queue
+from appliance.receive.policy import Policy, Terms
+from appliance.receive.replies import Reply
+from appliance.system import log
+
+
+class Mailboxes(Protocol):
+    """Who knows the mailboxes; recipients.Recipients does."""
+
+    def known(self, address: bytes) -> Report | None:
+        """An answer given a moment ago."""
+
+    async def ask(self, address: bytes) -> Report:
+        """DONE: exists, or is not ours to say; NEVER: does not; TRY_AGAIN: nobody can tell now."""
+
+
+@dataclass
+class Desk:
+    """What all sessions of a worker share; the policy is replaced at HUP, in the midst of sessions."""
+
+    policy: Policy
+    queue: Queue
+    mailboxes: Mailboxes
+    clock: Callable[[], float]
+    """Seconds since 1970."""
+    offers_tls: bool = False
+
+
+class Conversation:
+    """One session: bytes in, replies out."""
+
+    def __init__(self, desk: Desk, environment: Mapping[str, str], *, secure: bool = False) -> None:
+        """`environment` is tcp-environ(5) with what the rules set; `secure`: it began with TLS."""
+        self._desk = desk
+        self._environment = environment
+        self.session = SmtpServer(desk.policy.limits, offers_tls=desk.offers_tls, secure=secure)
+        self.wants_tls = False
+        """The last reply was the 220 to STARTTLS: what comes next is TLS."""
+        self._policy: Policy | None = None
+        self._terms = Terms(None, 0, frozenset())
+        self._bad_sender = False
+        self._incoming: Incoming | None = None
+        self._received_for: tuple[bytes, bytes, int] | None = None
+        self._received = b""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is read: the replies go out, then the connection ends."""
+        return self.session.ended
+
+    def greet(self) -> bytes:
+        """What the peer hears first."""
+        self.session.greet()
+        return replies.greeting(self._desk.policy.greeting)
+
+    def start_tls(self) -> None:
+        """TLS has begun."""
+        self.wants_tls = False
+        self.session.start_tls()
+
+    async def receive(self, received: bytes) -> bytes:
+        """The replies to what was received."""
+        answers: list[bytes] = []
+        try:
+            for event in self.session.receive(received):
+                answer = _ANSWERS[event.__class__](self, event)
+                if answer is not None and not isinstance(answer, Reply):
+                    answer = await answer
+                if answer is not None:
+                    answers.append(answer[self.session.extended])
+        except Exception:  # the top of a session: it ends, the others go on
+            number = secrets.token_hex(4)
+            log.line(f"fault {number} with {self._peer()}: {traceback.format_exc()}")
+            answers.append(self.say(replies.unexpected(number)))
+            self.session.ended = True
+        return b"".join(answers)
+
+    def say(self, reply: Reply) -> bytes:
+        """A reply as this peer is to hear it."""
+        return reply[self.session.extended]
+
+    def close(self) -> None:
+        """The connection is gone: a message that was begun is none."""
+        if self._incoming is not None:
+            self._incoming.abort()
+            self._incoming = None
+
+    def _peer(self) -> str:
+        return self._environment.get("TCPREMOTEIP", "unknown")
+
+    def _refuse(self, reply: Reply, about: bytes) -> Reply:
+        sentence = reply.plain.decode("ascii").rstrip()
+        log.line(f"refused {self._peer()} {safe_text(about)}: {sentence}")
+        return reply
+
+    def _helo(self, event: said.Helo) -> Reply:
+        self.close()
+        policy = self._desk.policy
+        if not event.extended:
+            return replies.helo(policy.greeting)
+        databytes = policy.terms(self._environment).databytes
+        # qmail's two first, in its order; RFC 2920, 6152, 1870, 6531, 2034, 3030, 3207.
+        extensions = [b"PIPELINING", b"8BITMIME", b"SIZE %d" % databytes, b"SMTPUTF8"]
+        extensions += [b"ENHANCEDSTATUSCODES", b"CHUNKING"]
+        if self._desk.offers_tls and not self.session.secure:
+            extensions.append(b"STARTTLS")
+        return replies.ehlo(policy.greeting, extensions)
+
+    def _mail(self, event: said.Mail) -> Reply:
+        self.close()
+        policy = self._desk.policy
+        if policy is not self._policy:
+            self._policy = policy
+            self._terms = policy.terms(self._environment)
+        if policy.refusal is not None:
+            return replies.temporary(policy.refusal)
+        databytes, size = self._terms.databytes, event.parameters.size
+        if databytes and size is not None and size > databytes:
+            return replies.TOO_LARGE
+        sender = policy.with_local_name(event.sender, self._terms.own_literals)
+        self._bad_sender = policy.is_bad_sender(sender)
+        self.session.accept_sender(event._replace(sender=sender))
+        return replies.SENDER_OK
+
+    def _recipient(self, event: said.Recipient) -> Reply | Awaitable[Reply]:
+        policy = self._policy
+        assert policy is not None  # no RCPT without a MAIL that was accepted
+        address = policy.with_local_name(event.address, self._terms.own_literals)
+        if self._bad_sender:
+            return self._refuse_recipient(replies.BAD_SENDER, address)
+        if self._terms.relay_suffix is not None:
+            address += self._terms.relay_suffix
+            if len(address) > LONGEST:
+                return self._refuse_recipient(replies.FAULTS[said.Fault.PATH], address)
+        elif not policy.may_receive(address):
+            return self._refuse_recipient(replies.NO_RELAY, address)
+        if not policy.is_local(address):
+            return self._accept_recipient(address)
+        report = self._desk.mailboxes.known(address)
+        return self._ask(address) if report is None else self._answer_for(address, report)
+
+    async def _ask(self, address: bytes) -> Reply:
+        return self._answer_for(address, await self._desk.mailboxes.ask(address))
+
+    def _answer_for(self, address: bytes, report: Report) -> Reply:
+        if report.verdict is Verdict.DONE:
+            return self._accept_recipient(address)
+        if report.verdict is Verdict.NEVER:
+            return self._refuse_recipient(replies.NO_MAILBOX, address)
+        return self._refuse(replies.CANNOT_TELL, address)  # not counted: it is our fault
+
+    def _accept_recipient(self, address: bytes) -> Reply:
+        self.session.accept_recipient(address)
+        return replies.RECIPIENT_OK
+
+    def _refuse_recipient(self, reply: Reply, address: bytes) -> Reply:
+        self.session.refuse_recipient()
+        return self._refuse(reply, address)
+
+    def _begin(self, _: said.Begin) -> Reply:
+        self._begin_message()
+        return replies.GO_AHEAD
+
+    def _begin_message(self) -> Incoming:
+        session = self.session
+        envelope = Envelope(session.sender or b"", tuple(session.recipients))
+        self._incoming = Incoming(self._desk.queue, envelope, self._received_line())
+        return self._incoming
+
+    def _received_line(self) -> bytes:
+        """The Received line; one is made a second, however many messages a session brings."""
+        session = self.session
+        wanted = (session.helo, _protocol(session), int(self._desk.clock()))
+        if wanted != self._received_for:
+            get = self._environment.get
+            ip, host, info = (
+                get("TCPREMOTEIP", "unknown"),
+                get("TCPREMOTEHOST", "unknown"),
+                get("TCPREMOTEINFO"),
+            )
+            client = Client(
+                _bytes(ip), _bytes(host), None if info is None else _bytes(info), session.helo or None
+            )
+            by = get("TCPLOCALHOST") or get("TCPLOCALIP") or "unknown"
+            self._received = format_received(client, _bytes(by), wanted[1], wanted[2])
+            self._received_for = wanted
+        return self._received
+
+    async def _text(self, event: said.Text) -> Reply | None:
+        incoming = await self._add(event.block)
+        if not event.last:
+            return None
+        if self.session.is_looping:
+            incoming.refuse(replies.LOOPING)
+        reply = await incoming.close(int(self._desk.clock()))
+        self._incoming = None
+        self.session.end_of_message()
+        return reply
+
+    async def _chunk_end(self, event: said.ChunkEnd) -> Reply:
+        await self._add(event.block)
+        return replies.chunk(event.size)
+
+    async def _add(self, block: bytes) -> Incoming:
+        incoming = self._incoming or self._begin_message()
+        if 0 < self._terms.databytes < self.session.size:
+            incoming.refuse(replies.TOO_LARGE)
+        else:
+            await incoming.add(block)
+        return incoming
+
+    def _command(self, event: said.Command) -> Reply:
+        if event.verb is said.Verb.RSET:
+            self.close()
+        elif event.verb is said.Verb.STARTTLS:
+            self.wants_tls = True
+        elif event.verb is said.Verb.QUIT:
+            return replies.goodbye(self._desk.policy.greeting)
+        return _COMMANDS[event.verb]
+
+    def _fault(self, event: said.Refused) -> Reply:
+        reply = replies.FAULTS[event.fault]
+        return self._refuse(reply, event.fault.name.encode()) if self.session.ended else reply
+
+
+def _protocol(session: SmtpServer) -> bytes:
+    """The word behind `with`: qmail's SMTP, after EHLO too; what qmail has not, as RFC 3848 and 6531 say."""
+    if session.parameters.smtputf8:
+        return b"UTF8SMTPS" if session.secure else b"UTF8SMTP"
+    return b"ESMTPS" if session.secure else b"SMTP"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+_COMMANDS = {
+    said.Verb.HELP: replies.HELP,
+    said.Verb.NOOP: replies.OK,
+    said.Verb.RSET: replies.FLUSHED,
+    said.Verb.STARTTLS: replies.READY_FOR_TLS,
+    said.Verb.VRFY: replies.VERIFY,
+}
+_ANSWERS: dict[type, Callable[[Conversation, Any], Reply | None | Awaitable[Reply | None]]] = {
+    said.Helo: Conversation._helo,
+    said.Mail: Conversation._mail,
+    said.Recipient: Conversation._recipient,
+    said.Begin: Conversation._begin,
+    said.Text: Conversation._text,
+    said.ChunkEnd: Conversation._chunk_end,
+    said.Command: Conversation._command,
+    said.Refused: Conversation._fault,
+}

@@ -1,0 +1,135 @@
+"""Owns what smtpd's control files decide: who may send what to whom (qmail-smtpd(8), tcp-environ(5))."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from appliance.formats.cdb import Cdb
+from appliance.formats.outcome import FormatError, Temporary
+from appliance.formats.rewrite import Rewriter
+from appliance.protocols.smtp import Limits
+from appliance.system.control import SENTENCE, Control
+from appliance.system.place import Place
+
+_DIGITS = re.compile(r"[0-9]{0,18}")
+
+
+class Terms(NamedTuple):
+    """What the policy means for one connection, by its environment."""
+
+    relay_suffix: bytes | None
+    """Appended to each recipient, which then is not asked for in rcpthosts; None: no RELAYCLIENT."""
+    databytes: int
+    """The longest text in bytes with LF line ends; 0 is no limit."""
+    own_literals: frozenset[bytes]
+    """Address literals that are this host."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One reading of the control files."""
+
+    greeting: bytes
+    databytes: int = 0
+    timeout: float = 300.0
+    """Seconds a peer may keep still. qmail's 1200 is no longer needed: RFC 5321 4.5.3.2 asks for 300."""
+    session_seconds: float = 7200.0
+    """The longest session: 50 MB at a modem's 7 kB/s."""
+    limits: Limits = field(default_factory=Limits)
+    refusal: bytes | None = None
+    """Why no mail at all is taken: queue or mailboxes would be gone after a restart."""
+    localiphost: bytes = b""
+    rcpthosts: frozenset[bytes] | None = None
+    morercpthosts: Cdb | None = None
+    badmailfrom: frozenset[bytes] = frozenset()
+    rewriter: Rewriter | None = None
+
+    @classmethod
+    def read(cls, place: Place) -> "Policy":
+        """Read control/ and run/refuse; Temporary if a file is unreadable or the host has no name."""
+        control = Control(place.control)
+        rcpthosts = control.lines("rcpthosts")
+        me = control.line("me", b"") or b""
+        return cls(
+            greeting=control.or_me("smtpgreeting"),
+            databytes=control.integer("databytes", cls.databytes),
+            timeout=max(control.integer("timeoutsmtpd", int(cls.timeout)), 1),
+            session_seconds=max(control.integer("sessionlimit", int(cls.session_seconds)), 1),
+            limits=Limits(recipients=control.integer("maxrecipients", Limits.recipients)),
+            refusal=Control(place.run).line("refuse"),
+            localiphost=control.line("localiphost", me) or b"",
+            rcpthosts=None if rcpthosts is None else _lowered(rcpthosts),
+            morercpthosts=_read_cdb(control),
+            badmailfrom=_lowered(control.lines("badmailfrom") or ()),
+            rewriter=Rewriter(
+                control.lines("locals"),
+                control.table("virtualdomains"),
+                control.lines("percenthack"),
+                control.line("envnoathost"),
+                me,
+            ),
+        )
+
+    def terms(self, environment: Mapping[str, str]) -> Terms:
+        """What a connection's environment (RELAYCLIENT, DATABYTES, TCPLOCALIP) makes of the policy."""
+        relay = environment.get("RELAYCLIENT")
+        databytes = environment.get("DATABYTES")
+        return Terms(
+            None if relay is None else relay.encode("utf-8", "surrogateescape"),
+            self.databytes if databytes is None else _leading_number(databytes),
+            frozenset((b"[127.0.0.1]", b"[%s]" % environment.get("TCPLOCALIP", "127.0.0.1").encode())),
+        )
+
+    def is_bad_sender(self, sender: bytes) -> bool:
+        """Whether badmailfrom lists the sender or its @domain."""
+        if not self.badmailfrom:
+            return False
+        sender = sender.lower()
+        at = sender.rfind(b"@")
+        return sender in self.badmailfrom or (at >= 0 and sender[at:] in self.badmailfrom)
+
+    def may_receive(self, recipient: bytes) -> bool:
+        """Whether rcpthosts or morercpthosts list the recipient's domain or a .suffix of it."""
+        at = recipient.rfind(b"@")
+        if self.rcpthosts is None or at < 0:
+            return True  # an address without domain is one of ours (envnoathost)
+        names = _names(recipient[at + 1 :].lower())
+        more = self.morercpthosts
+        return any(name in self.rcpthosts or (more and more.get(name) is not None) for name in names)
+
+    def is_local(self, recipient: bytes) -> bool:
+        """Whether a mailbox of ours would have to be there; what is remote is another host's to know."""
+        return self.rewriter is None or self.rewriter.rewrite(recipient).channel == "local"
+
+    def with_local_name(self, address: bytes, own_literals: frozenset[bytes]) -> bytes:
+        """user@[an address of this host] as user@localiphost."""
+        local, at, domain = address.rpartition(b"@")
+        return local + at + self.localiphost if domain in own_literals and at else address
+
+
+def _lowered(lines: Iterable[bytes]) -> frozenset[bytes]:
+    return frozenset(line.lower() for line in lines)
+
+
+def _names(domain: bytes) -> Iterator[bytes]:
+    """What may list a domain: itself, and each .suffix."""
+    if domain:
+        yield domain
+    dot = domain.find(b".", 1)
+    while dot > 0:
+        yield domain[dot:]
+        dot = domain.find(b".", dot + 1)
+
+
+def _leading_number(text: str) -> int:
+    found = _DIGITS.match(text)
+    return int(found[0] or 0) if found else 0
+
+
+def _read_cdb(control: Control) -> Cdb | None:
+    content = control.read("morercpthosts.cdb")
+    try:
+        return None if content is None else Cdb(content)
+    except FormatError as error:
+        raise Temporary(f"{SENTENCE} morercpthosts.cdb: {error}") from error

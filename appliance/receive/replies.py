@@ -1,0 +1,131 @@
+"""Owns every sentence that a peer of smtpd hears, and how a reply is written on the wire.
+
+The sentences are qmail-smtpd's where it has one. A peer that said EHLO was told ENHANCEDSTATUSCODES, so
+replies to it carry the code in front (RFC 2034); one that said HELO, or nothing, hears what qmail-smtpd says,
+byte for byte.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from appliance.protocols.smtp_events import Fault
+
+_STATUS = re.compile(rb"\(#([245]\.\d{1,3}\.\d{1,3})\)")
+_UNSPEAKABLE = re.compile(rb"[^\x20-\x7e]+")
+_LONGEST_TEXT = 480  # RFC 5321 4.5.3.1.5: 512 bytes, with code and CR LF
+
+
+class Reply(NamedTuple):
+    """A reply as the two kinds of peers hear it; `reply[extended]` picks."""
+
+    plain: bytes
+    enhanced: bytes
+
+
+def reply(code: int, text: bytes, status: bytes | None = None) -> Reply:
+    """A reply of one line; the status is the one in the text's brackets, else the code's class."""
+    text = _UNSPEAKABLE.sub(b" ", text).strip()[:_LONGEST_TEXT]
+    if status is None:
+        found = _STATUS.search(text)
+        status = found[1] if found else b"%d.0.0" % (code // 100)
+    return Reply(b"%d %s\r\n" % (code, text), b"%d %s %s\r\n" % (code, status, text))
+
+
+def _always(line: bytes) -> Reply:
+    """A reply without a status code: 3xx, and those to HELO and EHLO (RFC 2034 4)."""
+    return Reply(line, line)
+
+
+def greeting(name: bytes) -> bytes:
+    """What a peer hears first."""
+    return b"220 %s ESMTP\r\n" % name
+
+
+def helo(name: bytes) -> Reply:
+    """The answer to HELO."""
+    return _always(b"250 %s\r\n" % name)
+
+
+def ehlo(name: bytes, extensions: Iterable[bytes]) -> Reply:
+    """The answer to EHLO."""
+    lines = [name, *extensions]
+    return _always(
+        b"".join(b"250-%s\r\n" % line for line in lines[:-1]) + b"250 %s\r\n" % lines[-1],
+    )
+
+
+def accepted(epoch: int, number: int) -> Reply:
+    """The queue has promised to deliver; qmail names the time and the process, we the message."""
+    return reply(250, b"ok %d qp %d" % (epoch, number))
+
+
+def chunk(size: int) -> Reply:
+    """A chunk of BDAT has come (RFC 3030)."""
+    return reply(250, b"ok %d bytes" % size)
+
+
+def goodbye(name: bytes) -> Reply:
+    """The answer to QUIT."""
+    return reply(221, name)
+
+
+def temporary(sentence: str | bytes) -> Reply:
+    """Try again later, with the sentence of whoever says so."""
+    return reply(451, _bytes(sentence))
+
+
+def permanent(sentence: str | bytes) -> Reply:
+    """Never, with the sentence of whoever says so."""
+    return reply(554, _bytes(sentence))
+
+
+def unexpected(number: str) -> Reply:
+    """Something is wrong here; the log tells what, under this number."""
+    return reply(451, b"something is wrong here, my log has it as %s (#4.3.0)" % number.encode())
+
+
+def _bytes(sentence: str | bytes) -> bytes:
+    return sentence if isinstance(sentence, bytes) else sentence.encode("ascii", "replace")
+
+
+OK = reply(250, b"ok")
+SENDER_OK = reply(250, b"ok", b"2.1.0")
+RECIPIENT_OK = reply(250, b"ok", b"2.1.5")
+FLUSHED = reply(250, b"flushed")
+VERIFY = reply(252, b"send some mail, i'll try my best")
+HELP = reply(214, b"notqmail home page: https://notqmail.org")
+GO_AHEAD = _always(b"354 go ahead\r\n")
+READY_FOR_TLS = reply(220, b"ready for tls")
+
+BAD_SENDER = reply(553, b"sorry, your envelope sender is in my badmailfrom list (#5.7.1)")
+NO_RELAY = reply(553, b"sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)")
+NO_MAILBOX = reply(550, b"sorry, no mailbox here by that name (#5.1.1)")
+CANNOT_TELL = reply(451, b"sorry, I cannot tell now whether that mailbox exists (#4.3.0)")
+LOOPING = reply(554, b"too many hops, this message is looping (#5.4.6)")
+TOO_LARGE = reply(552, b"sorry, that message size exceeds my databytes limit (#5.3.4)")
+
+TIMEOUT = reply(451, b"timeout (#4.4.2)")
+TOO_SLOW = reply(451, b"too slow (#4.4.2)")
+TOO_LONG = reply(421, b"this session takes too long (#4.4.2)")
+GOING_DOWN = reply(421, b"going down, try again (#4.3.2)")
+
+FAULTS = {
+    Fault.UNKNOWN_COMMAND: reply(502, b"unimplemented (#5.5.1)"),
+    Fault.PATH: reply(555, b"syntax error (#5.5.4)"),
+    Fault.PARAMETER: reply(501, b"syntax error in a parameter (#5.5.4)"),
+    Fault.MAIL_FIRST: reply(503, b"MAIL first (#5.5.1)"),
+    Fault.RECIPIENT_FIRST: reply(503, b"RCPT first (#5.5.1)"),
+    Fault.TOO_MANY_RECIPIENTS: reply(452, b"too many recipients for one message (#4.5.3)"),
+    Fault.TLS_TWICE: reply(503, b"TLS is on (#5.5.1)"),
+    Fault.CHUNKS_BEGUN: reply(503, b"BDAT has begun, end it with LAST (#5.5.1)"),
+    Fault.TOO_SOON: reply(554, b"you spoke before my greeting (#5.5.0)"),
+    Fault.OTHER_PROTOCOL: reply(502, b"unimplemented (#5.5.1)"),
+    Fault.LINE_TOO_LONG: reply(500, b"line too long (#5.5.2)"),
+    Fault.TOO_MANY_ERRORS: reply(421, b"too many errors (#4.7.0)"),
+    Fault.TOO_MUCH_CHATTER: reply(421, b"too many commands and no message (#4.7.0)"),
+    Fault.PAST_DATA: reply(554, b"you did not wait for 354 (#5.5.0)"),
+    Fault.PAST_STARTTLS: reply(554, b"you did not wait for 220 (#5.5.0)"),
+    Fault.CHUNK_SIZE: reply(501, b"BDAT wants a size, then LAST or nothing (#5.5.4)"),
+    Fault.BARE_NEWLINE: reply(451, b"See https://cr.yp.to/docs/smtplf.html.", b"4.5.2"),
+}
