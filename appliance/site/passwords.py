@@ -26,6 +26,7 @@ _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for anothe
 _GROUPS, _GROUP = 4, 5  # 99 bits
 _LARGEST = 4096
 _COST = 2**15  # scrypt's n with r=8: 32 MiB and a tenth of a second
+_MEMORY = 2**26
 
 HashPassword = Callable[[bytes], str]
 
@@ -135,4 +136,4 @@ def _known(note: Path, secret: str) -> str | None:
 
 
 def _digest(secret: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(secret.encode(), salt=salt, n=_COST, r=8, p=1, maxmem=2 * 128 * 8 * _COST)
+    return hashlib.scrypt(secret.encode(), salt=salt, n=_COST, r=8, p=1, maxmem=_MEMORY)
