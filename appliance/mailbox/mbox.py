@@ -32,25 +32,26 @@ _PIECE = 1 << 20
 
 
 class MboxDelivery(NamedTuple):
-    """One message for one mbox; `name` is the path as the sentences show it."""
+    """One message for one mbox; `path` is absolute, `name` is what the sentences call it."""
 
+    path: bytes
     name: bytes
     from_line: bytes
     head: bytes
     body: Body
 
 
-def open_box(name: bytes) -> int:
+def open_box(delivery: MboxDelivery) -> int:
     """Open an mbox for `append`, made if missing; Temporary for what is no file (but /dev/null)."""
     try:
         # O_NONBLOCK: a FIFO that lies there must not hold us up.
-        descriptor = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+        descriptor = os.open(delivery.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
     except (OSError, ValueError) as error:
-        raise Temporary(_sentence("open", name, error, "#4.2.1")) from error
+        raise Temporary(_sentence("open", delivery.name, error, "#4.2.1")) from error
     state = os.fstat(descriptor)
     if not stat.S_ISREG(state.st_mode) and state.st_rdev != _NULL:
         os.close(descriptor)
-        raise Temporary(_sentence("open", name, OSError(errno.ENXIO, ""), "#4.2.1"))
+        raise Temporary(_sentence("open", delivery.name, OSError(errno.ENXIO, ""), "#4.2.1"))
     return descriptor
 
 

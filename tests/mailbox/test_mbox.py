@@ -17,11 +17,15 @@ HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
 FROM_LINE = b"From s@x.test Sun Nov 22 23:35:16 2026\n"
 
 
+def delivery(box: Path | bytes, body: Body = b"") -> MboxDelivery:
+    return MboxDelivery(bytes(box), b"./box", FROM_LINE, HEAD, body)
+
+
 def deliver(box: Path, body: Body) -> None:
-    descriptor = open_box(bytes(box))
+    descriptor = open_box(delivery(box))
     try:
         assert try_lock(descriptor)
-        append(descriptor, MboxDelivery(bytes(box), FROM_LINE, HEAD, body))
+        append(descriptor, delivery(box, body))
     finally:
         os.close(descriptor)
 
@@ -77,7 +81,7 @@ def test_a_large_stored_message_is_quoted_too(tmp_path: Path) -> None:
 @given(st.lists(st.sampled_from([b"From ", b">From ", b"a", b"", b">>", b"From"])))
 def test_no_line_of_a_message_looks_like_the_start_of_another(lines: list[bytes]) -> None:
     box = os.memfd_create("mbox")
-    append(box, MboxDelivery(b"mbox", FROM_LINE, HEAD, b"\n".join(lines)))
+    append(box, delivery(b"", b"\n".join(lines)))
 
     written = os.pread(box, 1 << 20, 0).split(b"\n")
     os.close(box)
@@ -94,8 +98,8 @@ def test_what_is_no_file_defers(tmp_path: Path, kind: str) -> None:
         os.mkfifo(box)
     name = {"no folder": bytes(box / "deep"), "bad name": b"\0"}.get(kind, bytes(box))
 
-    with pytest.raises(Temporary, match=r"^Unable to open .*\. \(#4\.2\.1\)$"):
-        open_box(name)
+    with pytest.raises(Temporary, match=r"^Unable to open \./box: .*\. \(#4\.2\.1\)$"):
+        open_box(delivery(name))
 
 
 def test_a_fifo_that_somebody_reads_defers(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_a_fifo_that_somebody_reads_defers(tmp_path: Path) -> None:
     reader = os.open(tmp_path / "box", os.O_RDONLY | os.O_NONBLOCK)
 
     with pytest.raises(Temporary, match="device not configured"):
-        open_box(bytes(tmp_path / "box"))
+        open_box(delivery(tmp_path / "box"))
     os.close(reader)
 
 
@@ -112,7 +116,7 @@ def test_dev_null_takes_everything() -> None:
 
 
 def test_a_locked_mbox_waits(tmp_path: Path) -> None:
-    holder, other = open_box(bytes(tmp_path / "box")), open_box(bytes(tmp_path / "box"))
+    holder, other = open_box(delivery(tmp_path / "box")), open_box(delivery(tmp_path / "box"))
 
     assert try_lock(holder)
     assert not try_lock(other)
@@ -130,7 +134,7 @@ def test_a_failed_append_leaves_the_mbox_as_it_was(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
 
     try:
-        with pytest.raises(Temporary, match=r"^Unable to write .*: file too big\. \(#4\.3\.0\)$"):
+        with pytest.raises(Temporary, match=r"^Unable to write \./box: file too big\. \(#4\.3\.0\)$"):
             deliver(box, b"x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -1,0 +1,64 @@
+"""Owns qmail-getpw's rules: which account of the password file a local part belongs to (qmail-getpw(8)).
+
+The longest start of the local part that ends at a dash and is an account: in small letters, not root, its
+home there and its own. Everything else is alias'. Looking at a home may wait for its file system; a host
+with homes on a network file system lists its users in users/assign instead (qmail-users(5)).
+"""
+
+import os
+import pwd
+from collections.abc import Callable
+from typing import NamedTuple
+
+from appliance.formats.assign import Assignment
+from appliance.formats.outcome import Temporary
+from appliance.system.errors import may_pass
+
+BREAK = b"-"
+"""The letter between a user and an extension (conf-break)."""
+
+NFS_FAILURE = "NFS failure in qmail-local."
+_LONGEST_NAME = 31
+
+
+class PasswordLine(NamedTuple):
+    """What a line of the password file says of an account."""
+
+    name: bytes
+    uid: int
+    gid: int
+    home: bytes
+
+
+def password_line(name: bytes) -> PasswordLine | None:
+    """The account of that name on this machine."""
+    try:
+        found = pwd.getpwnam(os.fsdecode(name))
+    except (KeyError, ValueError):
+        return None
+    return PasswordLine(os.fsencode(found.pw_name), found.pw_uid, found.pw_gid, os.fsencode(found.pw_dir))
+
+
+def find_account(
+    local: bytes, account_of: Callable[[bytes], PasswordLine | None] = password_line
+) -> Assignment | None:
+    """The account that gets a local part's mail, None if alias does; Temporary if it cannot be told."""
+    end = len(local)
+    while end >= 0:
+        account = account_of(local[:end].lower()) if end <= _LONGEST_NAME else None
+        if account is not None and account.uid and _owns_home(account):
+            dash = b"-" if end < len(local) else b""
+            return Assignment(account.name, account.uid, account.gid, account.home, dash, local[end + 1 :])
+        end = local.rfind(BREAK, 0, end)
+    return None
+
+
+def _owns_home(account: PasswordLine) -> bool:
+    try:
+        return os.stat(account.home).st_uid == account.uid
+    except OSError as error:
+        if may_pass(error):
+            raise Temporary(NFS_FAILURE) from error
+        return False
+    except ValueError:
+        return False

@@ -1,0 +1,248 @@
+"""Owns the programs of .qmail files: `sh -c` in a session of its own, what it prints, when it must end.
+
+A program has the message on descriptor 0, at its first byte and not to be changed, and writes to us on 1 and
+2; it gets no other descriptor. What is left when the shell has ended is killed, also what left its session.
+Programs of many deliveries run side by side; nothing here waits.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import math
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from appliance.formats.outcome import Temporary
+from appliance.mailbox.body import Body, Stored
+from appliance.system.errors import words_of
+from appliance.system.files import write_all
+
+CRASHED = "Aack, child crashed. (#4.3.0)"
+TOO_LONG = "Program ran longer than it may and was stopped. (#4.3.0)"
+TOO_MUCH = "Program printed more than it may and was stopped. (#4.3.0)"
+
+OUTPUT_LIMIT = 16 << 20
+"""Bytes a program may print before it is stopped."""
+PIPE_PATIENCE_S = 5.0
+"""Seconds that what a shell left running may go on writing to us."""
+
+_SHELL = b"/bin/sh"
+_READ = 64 * 1024
+_SWEEP_S = 0.05
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+_AS_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD)
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Order(NamedTuple):
+    """A program to be run: the shell's text, folder, environment and message, and seconds it may take."""
+
+    command: bytes
+    home: bytes
+    environment: Mapping[bytes, bytes]
+    body: Body
+    seconds: float
+
+
+Said = Callable[[bytes], None]
+"""Called with what a program prints, as it comes."""
+Ended = Callable[[int | Temporary], None]
+"""Called with the exit code, or with why there is none."""
+
+
+class _Program:
+    """A shell that runs, or has ended while its output is still open; `ended` is None once all is told."""
+
+    def __init__(self, pid: int, output: int, order: Order, said: Said, ended: Ended) -> None:
+        self.pid = pid
+        self.watch = os.pidfd_open(pid)
+        self.output = output
+        self.printed = 0
+        self.deadline = time.monotonic() + order.seconds
+        self.said = said
+        self.ended: Ended | None = ended
+
+
+class Programs:
+    """The programs that run now."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+        self._running: dict[int, _Program] = {}
+        self._next_sweep = math.inf
+        self._spared = frozenset(_children())
+        adopt_orphans(True)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, order: Order, said: Said, ended: Ended) -> None:
+        """Start a program; `said` gets what it prints, `ended` its exit code. Temporary if it cannot."""
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        try:
+            program = _Program(spawn(order, writer, writer), reader, order, said, ended)
+        except Temporary:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        self._running[program.pid] = program
+        self._selector.register(reader, selectors.EVENT_READ, lambda: self._read(program))
+        self._selector.register(program.watch, selectors.EVENT_READ, lambda: self._shell_ended(program))
+
+    def deadline(self) -> float:
+        """When `expire` has something to do, by the monotonic clock."""
+        return min([self._next_sweep, *(program.deadline for program in self._running.values())])
+
+    def expire(self, now: float) -> None:
+        """Stop what runs too long, and what programs that have ended left behind."""
+        for program in [program for program in self._running.values() if program.deadline <= now]:
+            if program.watch < 0:
+                self._finish(program)
+            else:
+                self._stop(program, Temporary(TOO_LONG))
+        if self._next_sweep <= now:
+            strays = self._kill_strays()
+            self._next_sweep = now + _SWEEP_S if strays else math.inf
+
+    def stop(self) -> None:
+        """Kill all of them; nobody is told."""
+        for program in self._running.values():
+            _kill_session(program.pid)
+        self._kill_strays()
+
+    def _kill_strays(self) -> int:
+        """Kill and reap our children that belong to none of the running shells; gives how many there were."""
+        strays = 0
+        for child in _children():
+            with contextlib.suppress(ProcessLookupError, PermissionError, ChildProcessError):
+                if child in self._spared or child in self._running or os.getsid(child) in self._running:
+                    continue
+                strays += 1
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, os.WNOHANG)
+        return strays
+
+    def _read(self, program: _Program) -> None:
+        try:
+            text = os.read(program.output, _READ)
+        except BlockingIOError:
+            return
+        if text:
+            program.said(text)
+            program.printed += len(text)
+            if program.printed > OUTPUT_LIMIT:
+                self._stop(program, Temporary(TOO_MUCH))
+            return
+        self._forget_output(program)
+        if program.watch < 0:
+            self._finish(program)
+
+    def _shell_ended(self, program: _Program) -> None:
+        """The shell is a zombie from here on: its number stays taken until its session is killed."""
+        self._selector.unregister(program.watch)
+        os.close(program.watch)
+        program.watch = -1
+        if program.ended is None:
+            self._reap(program)
+        elif program.output < 0:
+            self._finish(program)
+        else:
+            program.deadline = min(program.deadline, time.monotonic() + PIPE_PATIENCE_S)
+
+    def _finish(self, program: _Program) -> None:
+        """The shell has ended, and nobody writes to us any more or may do so any longer."""
+        _kill_session(program.pid)
+        self._forget_output(program)
+        status = self._reap(program)
+        if program.ended is not None:
+            program.ended(os.WEXITSTATUS(status) if os.WIFEXITED(status) else Temporary(CRASHED))
+
+    def _stop(self, program: _Program, failure: Temporary) -> None:
+        """A limit is reached: the delivery ends now, the shell as soon as the kernel lets it go."""
+        _kill_session(program.pid)
+        self._forget_output(program)
+        ended, program.ended, program.deadline = program.ended, None, math.inf
+        if program.watch < 0:
+            self._reap(program)
+        if ended is not None:
+            ended(failure)
+
+    def _forget_output(self, program: _Program) -> None:
+        if program.output >= 0:
+            self._selector.unregister(program.output)
+            os.close(program.output)
+            program.output = -1
+
+    def _reap(self, program: _Program) -> int:
+        del self._running[program.pid]
+        self._next_sweep = 0.0
+        return os.waitpid(program.pid, 0)[1]
+
+
+def _kill_session(leader: int) -> None:
+    # PermissionError: a setuid program; it is the system's, and ends when it likes.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def adopt_orphans(yes: bool) -> None:
+    """Whether a process whose parent ends becomes our child, also if it left its session (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
+
+
+def _children() -> list[int]:
+    """Our children (the main thread's: no other starts any); none on a kernel that does not list them."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as children:
+            return [int(child) for child in children.read().split()]
+    except OSError:
+        return []
+
+
+def spawn(order: Order, output: int, errors: int) -> int:
+    """Start the shell, which writes to these descriptors; gives its process id. Temporary if it cannot."""
+    message = None
+    try:
+        message = _message(order.body)
+        os.chdir(order.home)
+        actions = [
+            (os.POSIX_SPAWN_DUP2, message, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_DUP2, errors, 2),
+        ]
+        return os.posix_spawn(
+            _SHELL,
+            [_SHELL, b"-c", order.command],
+            order.environment,
+            file_actions=actions,
+            setsid=True,
+            setsigdef=_AS_DEFAULT,
+        )
+    except (OSError, ValueError) as error:
+        words = words_of(error) if isinstance(error, OSError) else "invalid argument"
+        raise Temporary(f"Unable to run /bin/sh: {words}. (#4.3.0)") from error
+    finally:
+        if message is not None and not isinstance(order.body, Stored):
+            os.close(message)
+
+
+def _message(body: Body) -> int:
+    """A file at its first byte: each program of a message in memory has one of its own, sealed."""
+    if isinstance(body, Stored):
+        os.lseek(body.descriptor, 0, os.SEEK_SET)
+        return body.descriptor
+    message = os.memfd_create("message", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        write_all(message, body)
+        fcntl.fcntl(message, fcntl.F_ADD_SEALS, _SEALS)
+        os.lseek(message, 0, os.SEEK_SET)
+    except OSError:
+        os.close(message)
+        raise
+    return message

@@ -1,0 +1,62 @@
+"""Owns the question whose mail it is: users/cdb, then real accounts, then alias (qmail-lspawn(8))."""
+
+import os
+from pathlib import Path
+
+from appliance.formats.assign import Assignment, lookup
+from appliance.formats.cdb import Cdb
+from appliance.formats.outcome import FormatError, Temporary
+from appliance.local.getpw import find_account
+from appliance.system import privileges
+
+NO_CDB = "Trouble reading users/cdb in qmail-lspawn."
+AS_ROOT = "Not allowed to perform deliveries as root."
+
+
+class Users:
+    """The users of this host; a new users/cdb counts from the next question on."""
+
+    def __init__(self, cdb: Path, alias_home: Path) -> None:
+        self._path = cdb
+        self._alias_home = os.fsencode(alias_home)
+        self._seen: tuple[int, ...] = ()
+        self._cdb: Cdb | None = None
+
+    def find(self, local: bytes) -> Assignment:
+        """Who gets the mail of a local part; Temporary if that cannot be told, or if it is root."""
+        try:
+            cdb = self._current_cdb()
+            found = lookup(cdb, local) if cdb is not None else None
+        except (OSError, FormatError) as error:
+            raise Temporary(NO_CDB) from error
+        if found is None:
+            found = self._account(local) or self._alias(local)
+        if not privileges.is_root():
+            # Without root there is nobody else to become: everything is delivered as ourselves.
+            return found._replace(uid=os.geteuid(), gid=os.getegid())
+        if found.uid == 0:
+            raise Temporary(AS_ROOT)
+        return found
+
+    def _account(self, local: bytes) -> Assignment | None:
+        found = find_account(local)
+        if found is not None and not privileges.is_root() and found.uid != os.geteuid():
+            return None
+        return found
+
+    def _alias(self, local: bytes) -> Assignment:
+        uid, gid = privileges.identity_of("alias")
+        return Assignment(b"alias", uid, gid, self._alias_home, b"-", local)
+
+    def _current_cdb(self) -> Cdb | None:
+        try:
+            state = os.stat(self._path)
+        except FileNotFoundError:
+            self._seen = ()
+            return None
+        seen = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+        if seen != self._seen or self._cdb is None:
+            # Read whole: a mapped file that somebody shortens would end the whole daemon.
+            self._cdb = Cdb(self._path.read_bytes())
+            self._seen = seen
+        return self._cdb

@@ -1,0 +1,115 @@
+"""Owns what the tests of local delivery share: homes, letters, and a queue that takes or refuses forwards."""
+
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from appliance.formats import handin
+from appliance.formats.envelope import Envelope
+from appliance.formats.frame import FrameBuffer
+from appliance.formats.outcome import Report, Verdict
+from appliance.protocols.spawn import Instruction
+from appliance.system.privileges import Identity
+
+SOMEBODY = Identity(54321, 54321)
+SOMEBODY_ELSE = Identity(54322, 54322)
+BODY = b"Received: by relay.y.test; 1 Jan 2020 00:00:00 -0000\nSubject: s\n\ntext\n"
+
+
+def make_maildir(path: Path) -> Path:
+    """An empty Maildir."""
+    for name in ("tmp", "new", "cur"):
+        (path / name).mkdir(parents=True)
+    return path
+
+
+def own(path: Path, identity: Identity) -> None:
+    """Give everything below to a user, if we are root."""
+    if os.geteuid() == 0:
+        for folder, _, files in os.walk(path):
+            for name in [folder, *(os.path.join(folder, file) for file in files)]:
+                os.chown(name, *identity)
+
+
+def letters_in(maildir: Path) -> list[bytes]:
+    """What lies in new."""
+    return sorted(path.read_bytes() for path in (maildir / "new").iterdir())
+
+
+def instruction_for(home: Path, extension: str = "", **changes: bytes) -> Instruction:
+    """alice@h.test, or alice-extension@h.test, from s@x.test."""
+    dash = "-" if extension else ""
+    local = b"alice" + dash.encode() + extension.encode()
+    plain = Instruction(
+        b"alice", bytes(home), local, dash.encode(), extension.encode(), b"h.test", b"s@x.test", b"./Maildir/"
+    )
+    return plain._replace(**changes)
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that every user may enter (pytest's own are for one user)."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+class QueueEnd:
+    """A queue at the other end of a socket: keeps what it is handed, and answers all the same way."""
+
+    def __init__(self, path: Path) -> None:
+        self.answer = Report(Verdict.DONE, b"17")
+        self.taken: list[tuple[Envelope, bytes]] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        path.chmod(0o666)
+        self._listener.listen()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        buffer = FrameBuffer(handin.FRAME_LIMIT)
+        begun: dict[int, Envelope] = {}
+        pieces: dict[int, bytes] = {}
+        with connection:
+            while received := connection.recv(65536):
+                for frame in buffer.receive(received):
+                    match handin.parse_request(*frame):
+                        case handin.Whole(number, envelope, body):
+                            self._take(connection, number, envelope, body)
+                        case handin.Begin(number, envelope):
+                            begun[number], pieces[number] = envelope, b""
+                        case handin.Piece(number, chunk):
+                            pieces[number] += chunk
+                        case handin.End(number):
+                            self._take(connection, number, begun[number], pieces[number])
+
+    def _take(self, connection: socket.socket, number: int, envelope: Envelope, body: bytes) -> None:
+        self.taken.append((envelope, body))
+        connection.sendall(handin.format_answer(number, self.answer))
+
+
+@contextmanager
+def queue_end(path: Path) -> Iterator[QueueEnd]:
+    """A queue for one test."""
+    end = QueueEnd(path)
+    try:
+        yield end
+    finally:
+        end.close()
