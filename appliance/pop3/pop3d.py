@@ -94,12 +94,12 @@ class Pop3d:
             log.line(f"authorization failed: {who}")
             return replies.WRONG_PASSWORD
         admission = Admission(account.name, address, os.path.join(account.home, account.maildir))
+        log.line(f"login {who}")
         try:
             self._workers.hand(_identity(account), format_admission(admission), connection.fileno())
         except OSError as error:
             log.line(f"deferral: {who}: {error!r}")
             return replies.TRY_LATER
-        log.line(f"login {who}")
         return b""
 
 

@@ -13,7 +13,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from appliance.formats.outcome import FormatError
 from appliance.protocols import pop3_replies as replies
+from appliance.protocols.lines import LineBuffer
 
 LISTED_AT_ONCE = 1000  # lines of LIST and UIDL given at a time, so that the others get their turn
 
@@ -29,7 +31,7 @@ class Conduct(NamedTuple):
 
 
 MODERN = Conduct(extras=True, line_limit=4096, error_limit=100)
-QMAIL = Conduct(extras=False, line_limit=1 << 20, error_limit=1 << 30)
+QMAIL = Conduct(extras=False, line_limit=65536, error_limit=1 << 30)
 
 
 class Command(NamedTuple):
@@ -43,45 +45,6 @@ def parse_command(line: bytes) -> Command:
     """Split a line without its end, as qmail does: one blank ends the verb, more of them are passed over."""
     verb, _, argument = line.partition(b" ")
     return Command(verb.upper(), argument.lstrip(b" "))
-
-
-class CommandLines:
-    """Cuts what is received into lines; a bare LF ends one too, as with qmail."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = bytearray()
-        self._start = 0
-
-    def receive(self, received: bytes) -> None:
-        """Take bytes in; those of lines already given are dropped."""
-        if self._start:
-            del self._held[: self._start]
-            self._start = 0
-        self._held += received
-
-    def next_line(self) -> bytes | None:
-        """The next line without its end, None if it is not complete."""
-        end = self._held.find(b"\n", self._start)
-        if end < 0:
-            return None
-        stop = end - 1 if end > self._start and self._held[end - 1] == 13 else end
-        line = bytes(self._held[self._start : stop])
-        self._start = end + 1
-        return line
-
-    @property
-    def overflows(self) -> bool:
-        """Whether a line is longer than the limit, be it complete or not."""
-        held = len(self._held) - self._start
-        return held > self._limit and self._held.find(b"\n", self._start, self._start + self._limit) < 0
-
-    def take_rest(self) -> bytes:
-        """Give away what was received and is no line given yet."""
-        rest = bytes(self._held[self._start :])
-        self._held.clear()
-        self._start = 0
-        return rest
 
 
 class Reply(NamedTuple):
@@ -138,21 +101,24 @@ class _State:
 
     def __init__(self, conduct: Conduct) -> None:
         self._conduct = conduct
-        self._lines = CommandLines(conduct.line_limit)
+        self._lines = LineBuffer(conduct.line_limit)
         self._errors = 0
 
     def receive(self, received: bytes) -> Iterator[Event]:
         """Yield what to do; the next is asked for when the one before is done."""
         self._lines.receive(received)
-        while not self._lines.overflows:
-            line = self._lines.next_line()
+        while True:
+            try:
+                line = self._lines.maybe_line()
+            except FormatError:
+                yield Close(replies.LINE_TOO_LONG)
+                return
             if line is None:
                 return
             event = self._counted(self.answer(line))
             yield event
             if isinstance(event, _LAST):
                 return
-        yield Close(replies.LINE_TOO_LONG)
 
     def answer(self, line: bytes) -> Event:
         """What one command asks for."""
@@ -187,7 +153,7 @@ class Authorization(_State):
 
     def take_rest(self) -> bytes:
         """What came behind the PASS: the first commands of the mailbox's process."""
-        return self._lines.take_rest()
+        return self._lines.take()
 
     def answer(self, line: bytes) -> Event:
         """What one command asks for: Reply, Login, StartTls or Close."""
@@ -221,7 +187,7 @@ class Authorization(_State):
             return Reply(replies.STLS_DONE)
         # RFC 2595 section 4: nothing said in the clear counts any more. No client sends a command along with
         # STLS, so somebody between the client and us did (CVE-2011-0411): the connection ends.
-        if self._lines.take_rest():
+        if self._lines.take():
             return Close(replies.NOT_WITH_STLS)
         self._tls = Tls.ACTIVE
         self._user = b""

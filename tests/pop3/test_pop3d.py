@@ -181,13 +181,15 @@ def test_stls_and_the_port_that_begins_with_tls(rig: Pop3Rig, tmp_path: Path) ->
         assert b"+OK " == plain.ask(b"STLS")
         with trusting.wrap_socket(plain.connection, server_hostname="mail.example.test") as secured:
             client = Client(secured)
-            assert b"+OK " == client.login(ALICE, "secret")
-            assert b"+OK 0 0" == client.ask(b"STAT")
-            assert b"+OK " == client.ask(b"QUIT")
+            with client.lines:
+                assert b"+OK " == client.login(ALICE, "secret")
+                assert b"+OK 0 0" == client.ask(b"STAT")
+                assert b"+OK " == client.ask(b"QUIT")
     connection = socket.create_connection(("127.0.0.1", rig.tls_port), 20)
     with trusting.wrap_socket(connection, server_hostname="mail.example.test") as secured:
         client = Client(secured)
-        said = [client.reply(), client.login(ALICE, "secret"), client.ask(b"STAT")]
+        with client.lines:
+            said = [client.reply(), client.login(ALICE, "secret"), client.ask(b"STAT")]
 
     assert [b"+OK mail.example.test", b"+OK ", b"+OK 0 0"] == said
 

@@ -94,11 +94,22 @@ class Pop3Rig:
         for process in wanted:
             process.wait(15)
 
+    def wait_for_quiet(self) -> None:
+        """Wait until all connections have ended, and all sessions with them."""
+        wait_for(lambda: self.log.count(" pop3d: login ") == self.log.count(" pop3d: end ") and self.is_idle)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether popup has no connection."""
+        return self.log.rpartition(" status: ")[2].startswith("0/")
+
     @contextmanager
     def client(self) -> Iterator["Client"]:
         """A connection of somebody who reads what he is told."""
         with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
-            yield Client(connection)
+            client = Client(connection)
+            with client.lines:
+                yield client
 
 
 class Client:
