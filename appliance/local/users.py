@@ -12,6 +12,8 @@ from appliance.system import privileges
 NO_CDB = "Trouble reading users/cdb in qmail-lspawn."
 AS_ROOT = "Not allowed to perform deliveries as root."
 
+_LAST = 0xFFFFFFFF
+
 
 class Users:
     """The users of this host; a new users/cdb counts from the next question on."""
@@ -34,7 +36,8 @@ class Users:
         if not privileges.is_root():
             # Without root there is nobody else to become: everything is delivered as ourselves.
             return found._replace(uid=os.geteuid(), gid=os.getegid())
-        if found.uid == 0:
+        # The last number means "as it is" to setresuid(2): we would stay root.
+        if not 0 < found.uid < _LAST or not found.gid < _LAST:
             raise Temporary(AS_ROOT)
         return found
 

@@ -1,6 +1,7 @@
 """Owns who runs as whom: qmail's users by number, dropping root for good, and telling a peer's user."""
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -36,6 +37,7 @@ IDENTITIES = {
 }
 """qmail's users and groups by number, the same in the image and in `make run` as root."""
 
+_UNCHANGED = 0xFFFFFFFF  # setresuid(2) takes it for "as it is": root would stay root
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _PEER = struct.Struct("iII")  # struct ucred; a user number may be above 2^31 (user namespaces)
@@ -60,6 +62,8 @@ def become(name: str) -> None:
 
 def become_identity(identity: Identity) -> None:
     """Drop root for good; afterwards no other process of that user may look into this one."""
+    if _UNCHANGED in identity:
+        raise OSError(errno.EINVAL, f"nobody can be uid {identity.uid}, gid {identity.gid}")
     if is_root():
         os.setgroups([])
         os.setresgid(identity.gid, identity.gid, identity.gid)

@@ -75,9 +75,12 @@ def test_a_cdb_that_cannot_be_read_defers(tmp_path: Path, users: Users) -> None:
         users.find(b"joe")
 
 
-@pytest.mark.parametrize("uid", ["0", "x"])
-def test_nothing_is_ever_delivered_as_root(tmp_path: Path, users: Users, uid: str) -> None:
-    assign(tmp_path, f"=joe:joe:{uid}:8001:/home/joe:::")
+@pytest.mark.parametrize(
+    "ids", ["0:8001", "x:8001", "4294967295:8001", "4294967296:8001", "9999999999:1", "8001:4294967295"]
+)
+def test_nothing_is_ever_delivered_as_root(tmp_path: Path, users: Users, ids: str) -> None:
+    """Nor as the number that setresuid(2) takes for no change."""
+    assign(tmp_path, f"=joe:joe:{ids}:/home/joe:::")
 
     if ROOT:
         with pytest.raises(Temporary, match=AS_ROOT):

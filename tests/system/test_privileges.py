@@ -109,6 +109,13 @@ def test_groups_go_before_the_group_and_the_group_before_the_user(root: Kernel) 
     ]
 
 
+@pytest.mark.parametrize("identity", [Identity(0xFFFFFFFF, 5001), Identity(5000, 0xFFFFFFFF)])
+def test_the_number_that_means_no_change_is_nobody(root: Kernel, identity: Identity) -> None:
+    with pytest.raises(OSError, match="nobody can be"):
+        privileges.become_identity(identity)
+    assert root.calls == []
+
+
 def test_a_daemon_s_programs_gain_no_privileges(root: Kernel) -> None:
     privileges.become("qmaild")
 
