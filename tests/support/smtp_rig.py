@@ -1,0 +1,126 @@
+"""Owns a session of smtpd in memory: control files, a queue and mailboxes that do as they are told."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from appliance.formats.envelope import Envelope, format_envelope
+from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
+from appliance.receive.conversation import Conversation, Desk
+from appliance.receive.policy import Policy
+from appliance.system.place import Place
+
+CONTROL = {"me": "mx.lab.test\n", "rcpthosts": "lab.test\n.sub.test\nHost.Lab.Test\n", "locals": "lab.test\n"}
+ENVIRONMENT = {
+    "PROTO": "TCP",
+    "TCPLOCALHOST": "mx.lab.test",
+    "TCPLOCALIP": "127.0.0.1",
+    "TCPREMOTEIP": "192.0.2.7",
+    "TCPREMOTEHOST": "client.example",
+}
+NOW = 1_795_390_072  # 22 Nov 2026 23:27:52 UTC
+
+
+class Message(NamedTuple):
+    """What was handed in."""
+
+    envelope: Envelope
+    body: bytes
+
+
+class Queue:
+    """Keeps messages; the sender's local part may ask it to refuse: full, never, fault."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.aborted = 0
+
+    async def submit(self, envelope: Envelope, body: bytes) -> int:
+        format_envelope(envelope)  # as the real one, it checks each address
+        match envelope.sender.partition(b"@")[0]:
+            case b"full":
+                raise Temporary("qq write error or disk full (#4.3.0)")
+            case b"never":
+                raise Permanent("mail server permanently rejected message (#5.3.0)")
+            case b"fault":
+                raise RuntimeError("nobody must hear this")
+        self.messages.append(Message(envelope, body))
+        return len(self.messages)
+
+    async def open(self, envelope: Envelope) -> "Handover":
+        return Handover(self, envelope)
+
+
+class Handover:
+    """A large message; the sender `breaks` is refused while it comes."""
+
+    def __init__(self, queue: Queue, envelope: Envelope) -> None:
+        self._queue = queue
+        self._envelope = envelope
+        self._body = b""
+
+    async def write(self, chunk: bytes) -> None:
+        if self._envelope.sender.startswith(b"breaks"):
+            raise Temporary("qq write error or disk full (#4.3.0)")
+        self._body += chunk
+
+    async def close(self) -> int:
+        return await self._queue.submit(self._envelope, self._body)
+
+    def abort(self) -> None:
+        self._queue.aborted += 1
+
+
+class Mailboxes:
+    """Knows no address with `missing` in its local part, and cannot tell about `later`."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def known(self, address: bytes) -> Report | None:
+        return Report(Verdict.DONE, b"") if address in self.asked and b"missing" not in address else None
+
+    async def ask(self, address: bytes) -> Report:
+        self.asked.append(address)
+        local = address.rpartition(b"@")[0]
+        if b"missing" in local:
+            return Report(Verdict.NEVER, b"Sorry, no mailbox here by that name. (#5.1.1)\n")
+        return Report(Verdict.TRY_AGAIN if local == b"later" else Verdict.DONE, b"")
+
+
+class Memory:
+    """A wire that ends in a conversation."""
+
+    def __init__(
+        self, folder: Path, control: Mapping[str, str], environment: Mapping[str, str] = ENVIRONMENT
+    ) -> None:
+        place = place_of(folder, control)
+        self.queue = Queue()
+        self.mailboxes = Mailboxes()
+        self.desk = Desk(Policy.read(place), self.queue, self.mailboxes, lambda: NOW, "servercert" in control)
+        self.conversation = Conversation(self.desk, environment)
+        self.unheard = self.conversation.greet()
+
+    def say(self, wire: bytes) -> None:
+        assert not self.unheard, f"not expected: {self.unheard!r}"
+        self.unheard = asyncio.run(self.conversation.receive(wire))
+
+    def hear(self) -> bytes:
+        line, end, self.unheard = self.unheard.partition(b"\n")
+        assert line or self.conversation.ended, "nothing more is said"
+        return line + end
+
+    def ask(self, *said: bytes) -> bytes:
+        """All that is answered to commands sent one by one."""
+        return self.unheard + b"".join([asyncio.run(self.conversation.receive(one)) for one in said])
+
+
+def place_of(folder: Path, control: Mapping[str, str]) -> Place:
+    place = Place.from_environ({"TOASTER_HOME": str(folder)})
+    for path in (place.control, place.run):
+        path.mkdir(exist_ok=True)
+    for name, content in itertools.chain(CONTROL.items(), control.items()):
+        ((place.run if name == "refuse" else place.control) / name).write_text(content)
+    return place
