@@ -1,8 +1,9 @@
-"""Owns the table of processes: a process's name and the function that is that process."""
+"""Owns the table of processes: a process's name and the function that is that process; and their launchers."""
 
 import importlib
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 
 # The long-running ones carry the name of their supervisor program and of their log lines.
@@ -20,8 +21,29 @@ ONE_SHOTS = {
     "checklist": "appliance.admin.checklist:main",
     "health": "appliance.admin.health:main",
     "toaster": "appliance.admin.toaster:main",
+    "launchers": "appliance.__main__:main",
 }
-PROCESSES = DAEMONS | ONE_SHOTS
+# What is called by qmail's names, out of .qmail files and scripts: each gets a launcher.
+PROGRAMS = {
+    "qmail-getpw": "appliance.local.getpw:main",
+    "qmail-local": "appliance.local.local:main",
+    "qmail-newu": "appliance.admin.newu:main",
+    "qmail-pop3d": "appliance.pop3.programs:pop3d",
+    "qmail-popup": "appliance.pop3.programs:popup",
+    "qmail-queue": "appliance.inject.queue:main",
+    "tcprules": "appliance.net.tcprules:main",
+    "tcprulescheck": "appliance.net.tcprules:check",
+}
+PROCESSES = DAEMONS | ONE_SHOTS | PROGRAMS
+
+# No site and no environment: half the time to start, and whoever calls cannot put a module of his in our way.
+LAUNCHER = """\
+#!{python} -IS
+import os, sys
+sys.path[:0] = {path}
+from appliance.__main__ import run
+sys.exit(run([{name!r}, *sys.argv[1:]], os.environ))
+"""
 
 Main = Callable[[list[str], Mapping[str, str]], int]
 
@@ -38,7 +60,43 @@ def run(argv: list[str], environ: Mapping[str, str]) -> int:
     if not argv or argv[0] not in PROCESSES:
         print(f"usage: python -m appliance {'|'.join(PROCESSES)} [argument ...]", file=sys.stderr)
         return 100
-    return main_of(argv[0])(argv[1:], environ)
+    code = main_of(argv[0])(argv[1:], environ)
+    if argv[0] in DAEMONS:
+        _outlive()
+    return code
+
+
+def _outlive() -> None:
+    """Let our end of supervisor's pipe close just after our end.
+
+    supervisor stops one daemon after the other, and looks whether one has ended when a pipe wakes it, or once a
+    second. A pipe that closes with the process wakes it a moment too soon, and seven daemons take seven seconds.
+    """
+    if os.fork() == 0:
+        time.sleep(0.05)
+        os._exit(0)
+
+
+def write_launchers(folder: str, python: str, path: list[str]) -> None:
+    """Make a folder of programs, such as /var/qmail/bin: each runs `python` with `path` to find modules on."""
+    os.makedirs(folder, exist_ok=True)
+    for name in PROGRAMS:
+        temporary = os.path.join(folder, f".{name}.tmp")
+        with open(temporary, "w", encoding="utf-8") as launcher:
+            launcher.write(LAUNCHER.format(python=python, path=path, name=name))
+            os.fchmod(launcher.fileno(), 0o755)
+        os.replace(temporary, os.path.join(folder, name))
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """launchers FOLDER: fill it with a program for each of qmail's names, run by this very Python."""
+    if len(argv) != 1:
+        print("usage: launchers FOLDER", file=sys.stderr)
+        return 100
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = dict.fromkeys([here, *(entry for entry in sys.path if entry.endswith("site-packages"))])
+    write_launchers(argv[0], sys.executable, [*path])
+    return 0
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Accept = Callable[["Connection"], asyncio.BaseProtocol]
 
 _PAUSE = 0.05  # seconds between looks at the limit, or at a table of descriptors that was full
-_GRACE = 5.0  # seconds that sessions have to end after TERM
+_GRACE = 2.0  # seconds that sessions have to end after TERM: seven daemons stop one by one, in ten seconds
 _HANDSHAKE_SECONDS = 30.0
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

@@ -16,7 +16,7 @@ from appliance.system import log
 from appliance.system.privileges import Identity, become_identity, is_root
 
 KEEP_SECONDS = 120.0
-_STOP_SECONDS = 8.0  # a container is given 10 s to stop
+_STOP_SECONDS = 2.0  # a container is given 10 s to stop all its daemons, one by one
 
 
 @dataclass(slots=True)

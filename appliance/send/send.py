@@ -31,7 +31,7 @@ from appliance.system import log, privileges
 from appliance.system.control import Control
 from appliance.system.place import Place
 
-PATIENCE_S = 6.0
+PATIENCE_S = 3.0
 """Seconds that open deliveries get after TERM; what is cut off is tried again at the next start."""
 
 RECONNECT_S = 0.25

@@ -32,7 +32,7 @@ def test_a_session_goes_on_while_a_new_mailbox_is_applied_and_receives(own: Site
         (own.folder / "config.yaml").write_text(WITH_ZOE)
         own.toaster("apply")
         after = wait_for(lambda: session.rcpt("zoe@example.test")[0] == 250)
-        code, _ = session.data(new.content)
+        code, _ = session.data(new.content.replace(b"\n", b"\r\n"))
 
     assert (550, True, 250) == (before, after, code)
     for name in ("alice", "zoe"):

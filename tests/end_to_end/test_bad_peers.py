@@ -70,7 +70,6 @@ def arrives(site: Site, token: bytes) -> bool:
     [
         b"MAIL FROM:<a\0b@outside.test>\r\n",
         b"MAIL FROM:<a\x01b@outside.test>\r\n",
-        b"MAIL FROM:<a\nb@outside.test>\r\n",
     ],
 )
 def test_a_control_character_in_a_sender_is_refused(shared: Site, command: bytes) -> None:
@@ -90,27 +89,32 @@ def test_a_nul_in_a_recipient_adds_no_recipient(shared: Site, address: bytes) ->
         assert new.ask(b"DATA\r\n").startswith(b"5")
 
 
-@pytest.mark.parametrize(
-    "ending",
-    [b"\n.\r\n", b"\r\n.\n", b"\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\r\n\0.\r\n", b"\n\n.\r\n"],
-)
-def test_a_stray_newline_neither_ends_a_message_nor_is_taken(shared: Site, ending: bytes) -> None:
+def smuggling(token: bytes, ending: bytes) -> bytes:
+    """A message that some would take for two."""
+    second = b"MAIL FROM:<admin@example.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n"
+    return b"Subject: %b\r\n\r\none%b%bSubject: smuggled\r\n\r\n.\r\n" % (token, ending, second)
+
+
+@pytest.mark.parametrize("ending", [b"\n.\r\n", b"\r\n.\n", b"\n.\n", b"\n\n.\r\n", b"\r\n.\r\r\n.\n"])
+def test_a_bare_newline_neither_ends_a_message_nor_is_taken(shared: Site, ending: bytes) -> None:
     token = secrets.token_hex(8).encode()
-    smuggled = b"MAIL FROM:<admin@example.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n"
 
     with in_data(shared) as new:
-        new.say(
-            b"Subject: %b\r\n\r\none%b%bSubject: smuggled %b\r\n\r\n.\r\n" % (token, ending, smuggled, token)
-        )
-        answer = new.reply()
+        assert new.ask(smuggling(token, ending)).startswith(b"451 ")
 
-    count = sum(token in message for message in shared.maildir("alice"))
-    if answer.startswith(b"250 "):  # only what holds no bare newline is one message, whole
-        assert ending == b"\r\n\0.\r\n"
-        wait_for(lambda: any(token in message for message in shared.maildir("alice")))
-        assert 1 == sum(token in message for message in shared.maildir("alice"))
-    else:
-        assert (b"451", 0, False) == (answer[:3], count, arrives(shared, token))
+    assert not arrives(shared, token)
+
+
+@pytest.mark.parametrize("ending", [b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\r\n\0.\r\n"])
+def test_a_bare_carriage_return_or_nul_does_not_end_a_message(shared: Site, ending: bytes) -> None:
+    token = secrets.token_hex(8).encode()
+
+    with in_data(shared) as new:
+        assert new.ask(smuggling(token, ending)).startswith(b"250 ")
+
+    assert arrives(shared, token)
+    (message,) = (message for message in shared.maildir("alice") if token in message)
+    assert b"Subject: smuggled" in message
 
 
 def test_a_peer_that_leaves_within_a_message_leaves_nothing(shared: Site) -> None:

@@ -283,7 +283,7 @@ def test_supervisor_starts_the_daemons_in_order_and_then_the_checklist() -> None
     programs = [name for name in parser.sections() if name.startswith("program:")]
 
     assert [
-        f"program:{n}" for n in ("authd", "send", "lspawn", "rspawn", "pop3d", "smtpd", "popup", "checklist")
+        f"program:{n}" for n in ("authd", "lspawn", "rspawn", "send", "pop3d", "smtpd", "popup", "checklist")
     ] == sorted(programs, key=lambda name: parser.getint(name, "priority"))
     assert [] == [name for name in programs if parser.has_option(name, "user")]
     assert {"/dev/stdout"} == {parser.get(name, "stdout_logfile") for name in programs}

@@ -35,7 +35,7 @@ def run(command: Sequence[str | Path], *, stdin: bytes = b"", environ: dict[str,
 def swaks(port: int, to: str, message: bytes, *, sender: str = "sender@outside.test") -> None:
     """Hands in one message by SMTP; swaks would read a % as the start of a word of its own."""
     where = ["--server", f"127.0.0.1:{port}", "--from", sender, "--to", to]
-    run(["swaks", *where, "--silent", "1", "--data", "-"], stdin=message)
+    run(["swaks", *where, "--silent", "1", "--data", "-"], stdin=message.removesuffix(b"\n"))  # swaks adds it
 
 
 def smtp_source(port: int, to: str, count: int, sessions: int) -> None:
@@ -60,8 +60,8 @@ def fetchmail(mailbox: Mailbox, folder: Path) -> list[bytes]:
     keep.chmod(0o700)
     settings = folder / "fetchmailrc"
     settings.write_text(
-        f"poll 127.0.0.1 service {mailbox.port} protocol POP3 auth password sslproto ''\n"
-        f"  user '{mailbox.user}' password '{mailbox.password}' keep fetchall no rewrite mda '{keep}'\n"
+        f"poll 127.0.0.1 service {mailbox.port} protocol POP3 auth password\n"
+        f"  user '{mailbox.user}' password '{mailbox.password}' sslproto '' keep fetchall no rewrite mda '{keep}'\n"
     )
     settings.chmod(0o600)
     run(["fetchmail", "-f", settings, "--nodetach", "--invisible"], environ={"FETCHMAILHOME": str(folder)})

@@ -11,8 +11,11 @@ class Letter(NamedTuple):
     content: bytes
 
     def is_in(self, message: bytes) -> bool:
-        """Whether a fetched message is this one, body and own header fields byte by byte."""
-        return message.endswith(self.content)
+        """Whether a message is this one byte by byte, below what was put on top on its way.
+
+        As with qmail a message that is fetched by POP3 has one more empty line before the dot that ends it.
+        """
+        return message.endswith((self.content, self.content + b"\n"))
 
 
 def letter(body: str = "Hello.\n\n.a line that begins with a dot\n") -> Letter:
