@@ -1,4 +1,4 @@
-"""Owns the table of processes: a process's name and the function that is that process; and their launchers."""
+"""Owns the table of processes, a name and the function that is that process, and their launchers."""
 
 import importlib
 import os
@@ -78,7 +78,7 @@ def _outlive() -> None:
 
 
 def write_launchers(folder: str, python: str, path: list[str]) -> None:
-    """Make a folder of programs, such as /var/qmail/bin: each runs `python` with `path` to find modules on."""
+    """Make a folder of programs, such as /var/qmail/bin; each runs `python`, which finds modules on `path`."""
     os.makedirs(folder, exist_ok=True)
     for name in PROGRAMS:
         temporary = os.path.join(folder, f".{name}.tmp")

@@ -1,12 +1,15 @@
 """Owns the tests of the table of processes."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from appliance.__main__ import DAEMONS, ONE_SHOTS, PROCESSES, main_of, run
+from appliance.__main__ import DAEMONS, ONE_SHOTS, PROCESSES, PROGRAMS, main_of, run
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,7 +24,7 @@ def test_no_name_at_all_is_answered_alike() -> None:
 
 
 def test_a_name_stands_for_one_process_only() -> None:
-    assert set() == DAEMONS.keys() & ONE_SHOTS.keys()
+    assert len(PROCESSES) == len(DAEMONS) + len(ONE_SHOTS) + len(PROGRAMS)
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -38,3 +41,16 @@ def test_a_process_gets_the_arguments_after_its_name(monkeypatch: pytest.MonkeyP
 
     assert 111 == run(["probe", "a", "b"], {"X": "y"})
     assert [(["a", "b"], {"X": "y"})] == seen
+
+
+def test_a_launcher_is_a_program_of_that_name(tmp_path: Path) -> None:
+    assert 0 == run(["launchers", str(tmp_path / "bin")], os.environ)
+    assert PROGRAMS.keys() == {path.name for path in (tmp_path / "bin").iterdir()}
+
+    program = [tmp_path / "bin" / "qmail-getpw", "no.such-user"]
+    told = subprocess.run(program, env={"PYTHONPATH": "/nowhere"}, capture_output=True, check=True).stdout
+    assert b"alias" == told.partition(b"\0")[0]
+
+
+def test_launchers_want_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (100, "usage: launchers FOLDER\n") == (run(["launchers"], {}), capsys.readouterr().err)

@@ -7,12 +7,15 @@ with homes on a network file system lists its users in users/assign instead (qma
 
 import os
 import pwd
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from appliance.formats.assign import Assignment
 from appliance.formats.outcome import Temporary
+from appliance.system import privileges
 from appliance.system.errors import may_pass
+from appliance.system.place import Place
 
 BREAK = b"-"
 """The letter between a user and an extension (conf-break)."""
@@ -62,3 +65,29 @@ def _owns_home(account: PasswordLine) -> bool:
         return False
     except ValueError:
         return False
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """qmail-getpw LOCAL: the six fields that qmail-lspawn delivers by, each ended by a NUL; 0, 100 or 111."""
+    if len(argv) != 1:
+        sys.stderr.write("qmail-getpw: usage: qmail-getpw local\n")
+        return 100
+    local = os.fsencode(argv[0])
+    try:
+        found = find_account(local)
+    except Temporary:
+        return 111
+    if found is None:
+        found = alias_account(local, os.fsencode(Place.from_environ(environ).alias))
+    sys.stdout.buffer.write(b"".join(b"%b\0" % _field(value) for value in found))
+    return 0
+
+
+def alias_account(local: bytes, home: bytes) -> Assignment:
+    """Where mail goes that belongs to no account."""
+    uid, gid = privileges.identity_of("alias")
+    return Assignment(b"alias", uid, gid, home, b"-", local)
+
+
+def _field(value: bytes | int) -> bytes:
+    return b"%d" % value if isinstance(value, int) else value

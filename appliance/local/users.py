@@ -6,7 +6,7 @@ from pathlib import Path
 from appliance.formats.assign import Assignment, lookup
 from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
-from appliance.local.getpw import find_account
+from appliance.local.getpw import alias_account, find_account
 from appliance.system import privileges
 
 NO_CDB = "Trouble reading users/cdb in qmail-lspawn."
@@ -32,7 +32,7 @@ class Users:
         except (OSError, FormatError) as error:
             raise Temporary(NO_CDB) from error
         if found is None:
-            found = self._account(local) or self._alias(local)
+            found = self._account(local) or alias_account(local, self._alias_home)
         if not privileges.is_root():
             # Without root there is nobody else to become: everything is delivered as ourselves.
             return found._replace(uid=os.geteuid(), gid=os.getegid())
@@ -46,10 +46,6 @@ class Users:
         if found is not None and not privileges.is_root() and found.uid != os.geteuid():
             return None
         return found
-
-    def _alias(self, local: bytes) -> Assignment:
-        uid, gid = privileges.identity_of("alias")
-        return Assignment(b"alias", uid, gid, self._alias_home, b"-", local)
 
     def _current_cdb(self) -> Cdb | None:
         try:

@@ -7,7 +7,8 @@ import pytest
 
 from appliance.formats.assign import Assignment
 from appliance.formats.outcome import Temporary
-from appliance.local.getpw import PasswordLine, find_account, password_line
+from appliance.local.getpw import PasswordLine, find_account, main, password_line
+from appliance.system import privileges
 
 UID = 54321 if os.geteuid() == 0 else os.geteuid()
 
@@ -93,3 +94,25 @@ def test_the_machines_own_accounts_are_found() -> None:
     assert find_account(b"root") is None
     assert password_line(b"no-such-account") is None
     assert password_line(b"a\0b") is None
+
+
+def test_the_program_prints_the_fields_that_deliveries_go_by(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    assert 0 == main(["no.such-user"], {"TOASTER_HOME": "/q"})
+
+    alias = privileges.identity_of("alias")
+    assert b"alias\0%d\0%d\0/q/alias\0-\0no.such-user\0" % alias == capsysbinary.readouterr().out
+
+
+def test_the_program_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (100, "qmail-getpw: usage: qmail-getpw local\n") == (main([], {}), capsys.readouterr().err)
+
+
+def test_the_program_defers_what_it_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot_tell(local: bytes) -> None:
+        raise Temporary("the file server is away")
+
+    monkeypatch.setattr("appliance.local.getpw.find_account", cannot_tell)
+
+    assert 111 == main(["alice"], {})

@@ -3,58 +3,19 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from appliance.formats import handin
 from appliance.formats.envelope import Envelope
-from appliance.formats.frame import FrameBuffer
-from appliance.formats.handin import Abandon, Begin, End, Piece, Request, Whole
+from appliance.formats.handin import Abandon, Begin, End, Piece, Whole
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
 from appliance.queue.client import NOT_ANSWERING, AsyncQueueClient, QueueClient
+from tests.support.queue_server import ACCEPTED, QueueServer
 
 ENVELOPE = Envelope(b"s@x.test", (b"alice@example.test",))
-ACCEPTED = Report(Verdict.DONE, b"17")
-
-
-class Server:
-    """Answers each whole or ended message by a function; keeps what it was asked."""
-
-    def __init__(self, path: Path) -> None:
-        self.requests: list[Request] = []
-        self.answer: Callable[[int], Report | None] = lambda number: ACCEPTED
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
-        buffer = FrameBuffer(handin.FRAME_LIMIT)
-        with connection:
-            while data := connection.recv(65536):
-                for frame in buffer.receive(data):
-                    request = handin.parse_request(*frame)
-                    self.requests.append(request)
-                    if isinstance(request, Whole | End):
-                        report = self.answer(request.number)
-                        if report is None:
-                            return
-                        connection.sendall(handin.format_answer(request.number, report))
 
 
 @asynccontextmanager
@@ -76,18 +37,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(path: Path) -> Iterator[Server]:
-    server = Server(path)
+def server(path: Path) -> Iterator[QueueServer]:
+    server = QueueServer(path)
     yield server
     server.close()
 
 
-def test_a_message_is_handed_in_whole(server: Server, path: Path) -> None:
+def test_a_message_is_handed_in_whole(server: QueueServer, path: Path) -> None:
     assert 17 == QueueClient(path).submit(ENVELOPE, b"body\n")
     assert [Whole(1, ENVELOPE, b"body\n")] == server.requests
 
 
-def test_a_large_message_is_handed_in_in_pieces(server: Server, path: Path) -> None:
+def test_a_large_message_is_handed_in_in_pieces(server: QueueServer, path: Path) -> None:
     body = bytes(range(256)) * 2000
 
     assert 17 == QueueClient(path).submit(ENVELOPE, body)
@@ -97,7 +58,7 @@ def test_a_large_message_is_handed_in_in_pieces(server: Server, path: Path) -> N
     assert End(1) == server.requests[-1]
 
 
-def test_a_refusal_is_temporary_or_permanent_with_its_sentence(server: Server, path: Path) -> None:
+def test_a_refusal_is_temporary_or_permanent_with_its_sentence(server: QueueServer, path: Path) -> None:
     server.answer = lambda number: Report(Verdict.TRY_AGAIN, b"no room (#4.3.0)")
     with pytest.raises(Temporary, match="no room"):
         QueueClient(path).submit(ENVELOPE, b"")
@@ -114,7 +75,7 @@ def test_no_queue_is_temporary(path: Path) -> None:
         asyncio.run(submit(path))
 
 
-def test_a_queue_that_leaves_before_it_answers_is_temporary(server: Server, path: Path) -> None:
+def test_a_queue_that_leaves_before_it_answers_is_temporary(server: QueueServer, path: Path) -> None:
     server.answer = lambda number: None
 
     with pytest.raises(Temporary, match="not answering"):
@@ -123,7 +84,7 @@ def test_a_queue_that_leaves_before_it_answers_is_temporary(server: Server, path
         asyncio.run(submit(path))
 
 
-def test_many_messages_share_a_connection_and_get_their_own_answers(server: Server, path: Path) -> None:
+def test_many_messages_share_a_connection_and_get_their_own_answers(server: QueueServer, path: Path) -> None:
     server.answer = lambda number: Report(Verdict.DONE, b"%d" % (1000 + number))
 
     async def submit_all() -> list[int]:
@@ -133,7 +94,7 @@ def test_many_messages_share_a_connection_and_get_their_own_answers(server: Serv
     assert list(range(1001, 1051)) == asyncio.run(submit_all())
 
 
-def test_a_new_connection_follows_a_lost_one(server: Server, path: Path) -> None:
+def test_a_new_connection_follows_a_lost_one(server: QueueServer, path: Path) -> None:
     async def submit_twice() -> int:
         async with connected(path) as client:
             server.answer = lambda number: None
@@ -145,7 +106,7 @@ def test_a_new_connection_follows_a_lost_one(server: Server, path: Path) -> None
     assert 17 == asyncio.run(submit_twice())
 
 
-def test_a_large_message_streams_with_room_for_others(server: Server, path: Path) -> None:
+def test_a_large_message_streams_with_room_for_others(server: QueueServer, path: Path) -> None:
     chunk = b"x" * 100_000
 
     async def stream() -> int:
@@ -159,7 +120,7 @@ def test_a_large_message_streams_with_room_for_others(server: Server, path: Path
     assert 30 * chunk == b"".join(request.chunk for request in server.requests if isinstance(request, Piece))
 
 
-def test_an_abandoned_message_is_taken_back(server: Server, path: Path) -> None:
+def test_an_abandoned_message_is_taken_back(server: QueueServer, path: Path) -> None:
     async def abandon() -> None:
         async with connected(path) as client:
             handover = await client.open(ENVELOPE)

@@ -1,0 +1,73 @@
+"""Owns the program qmail-queue (qmail-queue(8)): the message on descriptor 0, the envelope on descriptor 1.
+
+    F sender \\0 T recipient \\0 ... \\0        what follows the last NUL is not looked at
+
+Exit code 0 once the queue has promised to deliver; else the codes of the manual page. The message gets its
+Received line from send, which knows our user and process by the connection.
+"""
+
+from collections.abc import Mapping
+
+from appliance.formats.address import LONGEST
+from appliance.formats.envelope import Envelope, format_envelope
+from appliance.formats.outcome import FormatError, Permanent, Temporary
+from appliance.queue.client import QueueClient
+from appliance.system.place import Place
+
+TOO_LONG = 11
+REFUSED = 31
+NOT_WRITTEN = 53
+NOT_READ = 54
+NO_CONNECTION = 74
+BAD_ENVELOPE = 91
+
+
+class _Unusable(Exception):
+    """An envelope that is none; the exit code says why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Hand in one message; see the head of this file."""
+    try:
+        body = _read_all(0)
+        envelope = _take_envelope(_read_all(1))
+        format_envelope(envelope)  # a control letter in an address, which no queue takes
+        QueueClient(Place.from_environ(environ).socket("queue")).submit(envelope, body)
+    except OSError:
+        return NOT_READ
+    except _Unusable as unusable:
+        return unusable.code
+    except (FormatError, Permanent):
+        return REFUSED
+    except Temporary as refusal:
+        return NO_CONNECTION if isinstance(refusal.__cause__, OSError) else NOT_WRITTEN
+    return 0
+
+
+def _read_all(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False, buffering=0) as stream:
+        return stream.read()
+
+
+def _take_envelope(given: bytes) -> Envelope:
+    """The envelope up to its last NUL, letter by letter in the order in which qmail-queue looks at them."""
+    start, letter, addresses = 0, b"F", list[bytes]()
+    while True:
+        found = given[start : start + 1]
+        if found == b"\0" and addresses:
+            return Envelope(addresses[0], tuple(addresses[1:]))
+        if not found:
+            raise _Unusable(NOT_READ)
+        if found != letter:
+            raise _Unusable(BAD_ENVELOPE)
+        end = given.find(b"\0", start + 1)
+        if (len(given) if end < 0 else end) - start - 1 > LONGEST:
+            raise _Unusable(TOO_LONG)
+        if end < 0:
+            raise _Unusable(NOT_READ)
+        addresses.append(given[start + 1 : end])
+        start, letter = end + 1, b"T"

@@ -1,0 +1,49 @@
+"""The program qmail-newu."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.admin import newu
+from appliance.formats.assign import compile_assign
+
+ASSIGN = b"=joe:alice:8001:8001:/home/alice:::\n.\n"
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Path:
+    (tmp_path / "users").mkdir()
+    return tmp_path / "users"
+
+
+def run_newu(users: Path) -> int:
+    return newu.main([], {"TOASTER_HOME": str(users.parent)})
+
+
+def test_assign_becomes_a_database(users: Path) -> None:
+    (users / "assign").write_bytes(ASSIGN)
+
+    assert (0, compile_assign(ASSIGN)) == (run_newu(users), (users / "cdb").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [("unable to open users/assign", None), ("bad format in users/assign", b"=joe\n.\n")],
+)
+def test_what_is_no_assign_leaves_the_old_database(
+    users: Path, capsys: pytest.CaptureFixture[str], reason: str, text: bytes | None
+) -> None:
+    (users / "cdb").write_bytes(b"old")
+    if text is not None:
+        (users / "assign").write_bytes(text)
+
+    assert (111, b"old") == (run_newu(users), (users / "cdb").read_bytes())
+    assert f"qmail-newu: fatal: {reason}\n" == capsys.readouterr().err
+
+
+def test_a_database_that_cannot_be_written_is_said(users: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (users / "assign").write_bytes(ASSIGN)
+    (users / "cdb").mkdir()
+
+    assert 111 == run_newu(users)
+    assert "qmail-newu: fatal: unable to write users/cdb\n" == capsys.readouterr().err

@@ -1,0 +1,50 @@
+"""A small real queue on a Unix socket: answers what is handed in as a test says, and keeps it."""
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.formats import handin
+from appliance.formats.frame import FrameBuffer
+from appliance.formats.handin import End, Request, Whole
+from appliance.formats.outcome import Report, Verdict
+
+ACCEPTED = Report(Verdict.DONE, b"17")
+
+
+class QueueServer:
+    """Answers each whole or ended message by a function; keeps what it was asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.requests: list[Request] = []
+        self.answer: Callable[[int], Report | None] = lambda number: ACCEPTED
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        buffer = FrameBuffer(handin.FRAME_LIMIT)
+        with connection:
+            while data := connection.recv(65536):
+                for frame in buffer.receive(data):
+                    request = handin.parse_request(*frame)
+                    self.requests.append(request)
+                    if isinstance(request, Whole | End):
+                        report = self.answer(request.number)
+                        if report is None:
+                            return
+                        connection.sendall(handin.format_answer(request.number, report))
