@@ -12,7 +12,7 @@ from appliance.admin import health, output, supervisor
 from appliance.admin.context import Context, json_option
 from appliance.net.listeners import Listener, format_listener
 from appliance.queue import record
-from appliance.queue.layout import Layout
+from appliance.queue.layout import SPLIT, Layout
 from appliance.site import mailboxes, tree
 from appliance.site.deliveries import MAIL_USER
 from appliance.system.place import Place
@@ -139,7 +139,10 @@ def queue_of(place: Place) -> Queue:
     """What is in the queue; only send's user and root may look."""
     try:
         segments = list((place.queue / "todo").iterdir())
-        return Queue(_arriving(segments), len(Layout(place.queue).numbers("info")))
+        waiting = sum(len(Layout(place.queue).numbers("info", part)) for part in range(SPLIT))
+        return Queue(_arriving(segments), waiting)
+    except FileNotFoundError:  # send has never run
+        return Queue(0, 0)
     except OSError:
         return Queue(None, None)
 

@@ -86,7 +86,8 @@ def passwd() -> None:
 def schema() -> None:
     """Print the JSON Schema of config.yaml.
 
-    Editors complete and explain the keys of config.yaml by it. The file names it in its first line, `# yaml-language-server: $schema=...`.
+    Editors complete and explain the keys of config.yaml by it. The file names it in its first line,
+    `# yaml-language-server: $schema=...`.
 
     \b
     Example:
@@ -109,8 +110,10 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except (Temporary, Permanent) as error:
         output.complain(error.sentence)
-    except (ValueError, PermissionError) as error:
+    except PermissionError as error:
         output.complain(
-            f"{error}; the appliance's own user or root may" if isinstance(error, OSError) else str(error)
+            f"{error.strerror}: {error.filename!r}; root may, or the user who started the appliance"
         )
+    except ValueError as error:
+        output.complain(str(error))
     return 1

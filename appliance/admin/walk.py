@@ -44,6 +44,7 @@ class Walk:
     steps: list[Step] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
     _seen: set[bytes] = field(default_factory=set)
+    _way: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._control = Control(self.place.control)
@@ -71,15 +72,22 @@ class Walk:
     def go(self, address: bytes, depth: int = 0) -> None:
         """Note every step from the recipient to where the mail ends."""
         route = self._rewriter.rewrite(address)
-        if route.address.lower() in self._seen or depth > _FARTHEST:
-            self._step(depth, "loop", f"{_text(address)} was on this way already")
-            return
-        self._seen.add(route.address.lower())
-        self._step(depth, *_rewriting(address, route))
-        if route.channel == "remote":
-            self._next_hop(route.address.rpartition(b"@")[2], depth)
+        key = route.address.lower()
+        if key in self._way or depth > _FARTHEST:
+            self._step(depth, "loop", f"{_text(address)} leads here")
+            self._end("unknown", f"a loop of forwards by {_text(address)}")
+        elif key in self._seen:
+            self._step(depth, "again", f"{_text(address)}, as above")
         else:
-            self._user(route.address.rpartition(b"@")[0], depth)
+            self._seen.add(key)
+            self._way.append(key)
+            self._step(depth, *_rewriting(address, route))
+            local, _, domain = route.address.rpartition(b"@")
+            if route.channel == "remote":
+                self._next_hop(domain, depth)
+            else:
+                self._user(local, depth)
+            self._way.pop()
 
     def _step(self, depth: int, where: str, found: str) -> None:
         self.steps.append(Step(depth, where, found))

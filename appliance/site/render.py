@@ -4,6 +4,7 @@ A template's path is the path of its file. What renders to nothing is not writte
 missing has its default. The same site gives the same bytes.
 """
 
+import functools
 import ipaddress
 import shlex
 from collections.abc import Iterator, Mapping
@@ -53,15 +54,7 @@ def planned(site: Site, place: Place, surroundings: Surroundings) -> Plan:
 
 def plan(site: Site, place: Place, surroundings: Surroundings, hashes: Mapping[Name, str]) -> Plan:
     """All files of a tree, without a look at the disk but for the templates."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["percent"] = _percent
-    environment.filters["word"] = lambda value: _percent(shlex.quote(value))
+    environment = _environment()
     values = _values(site, place, surroundings, hashes)
     texts = {
         name.removesuffix(_ENDING): environment.get_template(name).render(values)
@@ -78,6 +71,20 @@ def plan(site: Site, place: Place, surroundings: Surroundings, hashes: Mapping[N
         **{name: file for name, file in made.items() if file.content.strip() or name in by_hand},
         **dict(_compiled(made)),
     }
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["word"] = lambda value: _percent(shlex.quote(value))
+    return environment
 
 
 def _compiled(made: Plan) -> Iterator[tuple[str, File]]:

@@ -1,7 +1,6 @@
 """Owns the tests of the folders of mailboxes: made whole, once, as their owner."""
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -12,20 +11,16 @@ from appliance.site.addresses import Name
 from appliance.site.mailboxes import counts, create, names
 from appliance.system.place import Place
 from appliance.system.privileges import Identity, is_root
+from tests.support.command import make_mail_folder
 from tests.support.configs import place_in, site_of
 
 OWNER = Identity(5000, 5000) if is_root() else Identity(os.geteuid(), os.getegid())
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    place = place_in(tmp_path)
-    place.mail.mkdir()
-    if is_root():
-        os.chown(place.mail, *OWNER)
-        for folder in (tmp_path, *tmp_path.parents[:2]):
-            folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
-    return place
+def place(open_folder: Path) -> Place:
+    make_mail_folder(open_folder)
+    return place_in(open_folder)
 
 
 def made(place: Place) -> set[str]:
