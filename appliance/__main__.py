@@ -69,8 +69,8 @@ def run(argv: list[str], environ: Mapping[str, str]) -> int:
 def _outlive() -> None:
     """Let our end of supervisor's pipe close just after our end.
 
-    supervisor stops one daemon after the other, and looks whether one has ended when a pipe wakes it, or once a
-    second. A pipe that closes with the process wakes it a moment too soon, and seven daemons take seven seconds.
+    supervisor stops one daemon after the other, and looks whether one has ended when a pipe wakes it, or once
+    a second. A pipe that closes with the process wakes it a moment too soon: seven daemons, seven seconds.
     """
     if os.fork() == 0:
         time.sleep(0.05)

@@ -56,7 +56,7 @@ def test_ctrl_c_stops_it_cleanly_and_quickly(running: Site) -> None:
     code = running.down()
 
     assert 0 == code
-    assert [] == [pid for pid in below if Path(f"/proc/{pid}").exists()]
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), 1)
     assert "Traceback" not in running.log[printed:]
 
 

@@ -61,7 +61,8 @@ def fetchmail(mailbox: Mailbox, folder: Path) -> list[bytes]:
     settings = folder / "fetchmailrc"
     settings.write_text(
         f"poll 127.0.0.1 service {mailbox.port} protocol POP3 auth password\n"
-        f"  user '{mailbox.user}' password '{mailbox.password}' sslproto '' keep fetchall no rewrite mda '{keep}'\n"
+        f"  user '{mailbox.user}' password '{mailbox.password}' sslproto ''\n"
+        f"  keep fetchall no rewrite mda '{keep}'\n"
     )
     settings.chmod(0o600)
     run(["fetchmail", "-f", settings, "--nodetach", "--invisible"], environ={"FETCHMAILHOME": str(folder)})
