@@ -111,6 +111,12 @@ class Site:
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done.stdout + done.stderr
 
+    def signal(self, name: str, which: str) -> None:
+        """Sends a daemon a signal, as an operator does."""
+        configuration = str(self.place.home / "supervisord.conf")
+        control = [sys.executable, "-m", "supervisor.supervisorctl", "-c", configuration]
+        subprocess.run([*control, "signal", which, name], env=self.environ, check=True, capture_output=True)
+
     def mailbox(self, name: str = "alice@example.test") -> Mailbox:
         """A mailbox with the password that its first start printed."""
         found = re.search(rf"mailbox {re.escape(name)} password (\S+)", self.log)
