@@ -173,13 +173,11 @@ class Walk:
 
 
 def _rewriting(address: bytes, route: Route) -> tuple[str, str]:
-    became = "" if route.address == address else f" becomes {_text(route.address)}"
+    became = f": {_text(route.address)}"
+    if route.key is not None and route.channel == "local":
+        return "control/virtualdomains", f"{_text(address)} is under `{_text(route.key)}`{became}"
     if route.key is not None:
-        kind = "is" if route.channel == "local" else "excepts"
-        return (
-            "control/virtualdomains",
-            f"`{_text(route.key)}` {kind} for {_text(address)}{became or ': remote'}",
-        )
+        return "control/virtualdomains", f"{_text(address)} is excepted by `{_text(route.key)}`: remote"
     if route.channel == "local":
         return "control/locals", f"{_text(route.address.rpartition(b'@')[2])} is this host{became}"
     return "control/locals, virtualdomains", f"{_text(route.address)} is not listed: remote"

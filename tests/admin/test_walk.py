@@ -45,7 +45,7 @@ def test_a_mailbox_is_reached_by_four_looks(place: Place) -> None:
         Step(
             0,
             "control/virtualdomains",
-            "`example.org` is for alice@example.org becomes example.org-alice@example.org",
+            "alice@example.org is under `example.org`: example.org-alice@example.org",
         ),
         Step(0, "users/assign", f"`=example.org-alice` is user vmail, home {home}"),
         Step(0, f"{home}/.qmail", "is not there"),
@@ -119,7 +119,10 @@ def test_a_virtual_domain_may_except_an_address(place: Place) -> None:
 
     found = walked(place, "x@example.org")
 
-    assert ("`x@example.org` excepts for x@example.org: remote", [End("relay", "the MX of example.org")]) == (
+    assert (
+        "x@example.org is excepted by `x@example.org`: remote",
+        [End("relay", "the MX of example.org")],
+    ) == (
         found.steps[0].found,
         found.ends,
     )
