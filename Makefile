@@ -9,7 +9,7 @@ FILL = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs 
   && { test -x $(BIN)/pip || $(PYTHON) -m venv .venv; } && $(BIN)/pip install -q --require-hashes -r $< && touch $@
 
 .DEFAULT_GOAL = words
-.PHONY: words run test check flow peers up down logs map fmt cover clean lock
+.PHONY: words run test check flow bench peers up down logs map fmt cover clean lock
 
 words:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8 | sed 's/^/make /'
@@ -27,6 +27,9 @@ check: .venv/dev ## format, lint, types, shape: what a commit must pass
 flow: .venv/dev peers ## build the image, start it, send and fetch mail, break it, look again
 	@docker compose version && docker info >/dev/null || { echo 'make flow needs a Docker engine with compose'; exit 1; }
 	$(PYTEST) -p no:randomly tests/flow
+
+bench: .venv/dev peers ## our speed against Postfix's, as root; ROUNDS=5 ONLY="local_kept relay" PROFILE=send
+	@$(BIN)/python -m tests.bench
 
 peers: ## the mail programs of others that the tests use (apt-get, as root)
 	@sh tests/support/peers.sh
