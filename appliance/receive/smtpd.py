@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, TLSSetupException
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tcpserver, tls
 from appliance.net.tcpserver import BoundListener, Connection
-from appliance.queue.client import AsyncQueueClient
+from appliance.queue.async_client import AsyncQueueClient
 from appliance.receive import replies
 from appliance.receive.conversation import Conversation, Desk
 from appliance.receive.policy import Policy

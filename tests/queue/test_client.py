@@ -1,34 +1,18 @@
 """The way into the queue, against a small real server on a Unix socket."""
 
-import asyncio
-import socket
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from appliance.formats.envelope import Envelope
-from appliance.formats.handin import Abandon, Begin, End, Piece, Whole
+from appliance.formats.handin import Begin, End, Piece, Whole
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
-from appliance.queue.client import NOT_ANSWERING, AsyncQueueClient, QueueClient
-from tests.support.queue_server import ACCEPTED, QueueServer
+from appliance.queue.client import NOT_ANSWERING, QueueClient, queue_of
+from appliance.queue.program import QueueProgram
+from tests.support.queue_server import QueueServer, talking_nonsense
 
 ENVELOPE = Envelope(b"s@x.test", (b"alice@example.test",))
-
-
-@asynccontextmanager
-async def connected(path: Path) -> AsyncIterator[AsyncQueueClient]:
-    client = AsyncQueueClient(path)
-    yield client
-    client.close()
-    await asyncio.sleep(0)
-
-
-async def submit(path: Path) -> int:
-    async with connected(path) as client:
-        return await client.submit(ENVELOPE, b"")
 
 
 @pytest.fixture
@@ -71,8 +55,6 @@ def test_a_refusal_is_temporary_or_permanent_with_its_sentence(server: QueueServ
 def test_no_queue_is_temporary(path: Path) -> None:
     with pytest.raises(Temporary, match=NOT_ANSWERING.replace("(", r"\(").replace(")", r"\)")):
         QueueClient(path).submit(ENVELOPE, b"")
-    with pytest.raises(Temporary, match="not answering"):
-        asyncio.run(submit(path))
 
 
 def test_a_queue_that_leaves_before_it_answers_is_temporary(server: QueueServer, path: Path) -> None:
@@ -80,77 +62,14 @@ def test_a_queue_that_leaves_before_it_answers_is_temporary(server: QueueServer,
 
     with pytest.raises(Temporary, match="not answering"):
         QueueClient(path).submit(ENVELOPE, b"")
-    with pytest.raises(Temporary, match="not answering"):
-        asyncio.run(submit(path))
 
 
-def test_many_messages_share_a_connection_and_get_their_own_answers(server: QueueServer, path: Path) -> None:
-    server.answer = lambda number: Report(Verdict.DONE, b"%d" % (1000 + number))
-
-    async def submit_all() -> list[int]:
-        async with connected(path) as client:
-            return await asyncio.gather(*(client.submit(ENVELOPE, b"%d" % i) for i in range(50)))
-
-    assert list(range(1001, 1051)) == asyncio.run(submit_all())
-
-
-def test_a_new_connection_follows_a_lost_one(server: QueueServer, path: Path) -> None:
-    async def submit_twice() -> int:
-        async with connected(path) as client:
-            server.answer = lambda number: None
-            with pytest.raises(Temporary):
-                await client.submit(ENVELOPE, b"first")
-            server.answer = lambda number: ACCEPTED
-            return await client.submit(ENVELOPE, b"second")
-
-    assert 17 == asyncio.run(submit_twice())
-
-
-def test_a_large_message_streams_with_room_for_others(server: QueueServer, path: Path) -> None:
-    chunk = b"x" * 100_000
-
-    async def stream() -> int:
-        async with connected(path) as client:
-            handover = await client.open(ENVELOPE)
-            for _ in range(30):
-                await handover.write(chunk)
-            return await handover.close()
-
-    assert 17 == asyncio.run(stream())
-    assert 30 * chunk == b"".join(request.chunk for request in server.requests if isinstance(request, Piece))
-
-
-def test_an_abandoned_message_is_taken_back(server: QueueServer, path: Path) -> None:
-    async def abandon() -> None:
-        async with connected(path) as client:
-            handover = await client.open(ENVELOPE)
-            await handover.write(b"half")
-            handover.abort()
-            await client.submit(ENVELOPE, b"next")
-
-    asyncio.run(abandon())
-
-    assert [Begin, Piece, Abandon, Whole] == [type(request) for request in server.requests]
-
-
-def test_an_answer_that_is_none_ends_the_connection(path: Path) -> None:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen()
-
-    def talk_nonsense() -> None:
-        for _ in range(2):
-            connection, _ = listener.accept()
-            connection.recv(65536)
-            connection.sendall(b"\0\0\0\1K")
-            connection.recv(65536)
-            connection.close()
-
-    thread = threading.Thread(target=talk_nonsense, daemon=True)
-    thread.start()
-    with pytest.raises(Temporary):
+def test_an_answer_that_is_none_is_temporary(path: Path) -> None:
+    with talking_nonsense(path), pytest.raises(Temporary):
         QueueClient(path).submit(ENVELOPE, b"")
-    with pytest.raises(Temporary):
-        asyncio.run(submit(path))
-    thread.join(5)
-    listener.close()
+
+
+def test_a_program_in_the_environment_is_the_queue(path: Path) -> None:
+    assert isinstance(queue_of(path, {}), QueueClient)
+    assert isinstance(queue_of(path, {"QMAILQUEUE": ""}), QueueClient)
+    assert isinstance(queue_of(path, {"QMAILQUEUE": "/bin/true"}), QueueProgram)

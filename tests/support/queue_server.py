@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.formats import handin
@@ -48,3 +49,23 @@ class QueueServer:
                         if report is None:
                             return
                         connection.sendall(handin.format_answer(request.number, report))
+
+
+@contextmanager
+def talking_nonsense(path: Path) -> Iterator[None]:
+    """A queue whose one answer is none."""
+
+    def talk() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"\0\0\0\1K")
+            connection.recv(65536)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        yield
+        thread.join(5)
