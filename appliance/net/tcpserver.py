@@ -126,6 +126,7 @@ class Server:
         self._open: dict[int, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused = False
+        self._looking: asyncio.TimerHandle | None = None
         self._flush_due = False
         self._read_rules()
         if tls_context is None and any(one.listener.tls for one in self._bound):
@@ -198,7 +199,12 @@ class Server:
 
     def _pause_a_while(self) -> None:
         self._pause()
-        self._loop.call_later(_PAUSE, self._maybe_listen)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = self._loop.call_later(_PAUSE, self._maybe_listen)
 
     def _maybe_listen(self) -> None:
         if self._stop.is_set() or not self._paused:
@@ -206,7 +212,7 @@ class Server:
         if self._slot.total() < self._settings.concurrency:
             self._listen()
         else:  # the connection that ends may be another worker's
-            self._loop.call_later(_PAUSE, self._maybe_listen)
+            self._look_again()
 
     def _accept_one(self, bound: BoundListener) -> None:
         try:
@@ -317,8 +323,11 @@ class Server:
         total = self._slot.add(-1)
         self._say(f"tcpserver: end {connection.number} status 0")
         self._say(f"tcpserver: status: {total}/{self._settings.concurrency}")
-        if not self._open and self._stop.is_set():
-            self._idle.set()
+        if self._stop.is_set():
+            if not self._open:
+                self._idle.set()
+        elif self._paused and total < self._settings.concurrency:
+            self._listen()
 
     def _say(self, text: str) -> None:
         log.line(text)

@@ -1,0 +1,139 @@
+"""Owns the tests of workers: forked, counted, replaced, ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from appliance.net.prefork import Slot, prefork
+from tests.support.sources import CHECKOUT
+from tests.support.waiting import wait_for
+
+PROGRAM = """
+import os, signal, sys, time
+from pathlib import Path
+from appliance.net.prefork import prefork, slot
+folder = Path(sys.argv[1])
+def body():
+    def note(number, _):
+        (folder / f"{signal.Signals(number).name}.{os.getpid()}").touch()
+        if number == signal.SIGTERM and not (folder / "stubborn").exists():
+            os._exit(0)
+    signal.signal(signal.SIGHUP, note)
+    signal.signal(signal.SIGTERM, note)
+    total = slot().add(1)
+    (folder / f"worker.{os.getpid()}").write_text(f"{slot().number} {total}")
+    while True:
+        time.sleep(60)
+sys.exit(prefork(2, body))
+"""
+
+
+@pytest.fixture
+def master(tmp_path: Path):  # type: ignore[no-untyped-def]
+    running = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], cwd=CHECKOUT)
+    yield running
+    if running.poll() is None:
+        running.kill()
+    running.wait()
+
+
+def workers(folder: Path, count: int) -> list[tuple[int, str]]:
+    """The process numbers of so many workers, and what each wrote about its slot."""
+
+    def found() -> list[tuple[int, str]]:
+        texts = [(int(path.suffix[1:]), path.read_text()) for path in folder.glob("worker.*")]
+        return texts if len(texts) == count and all(text for _, text in texts) else []
+
+    return sorted(wait_for(found), key=lambda pair: pair[1])
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_one_worker_is_the_process_itself() -> None:
+    assert os.getpid() == prefork(1, os.getpid)
+
+
+def test_connections_are_counted_over_all_workers() -> None:
+    first = Slot(2, 0)
+    second = first.of(1)
+
+    assert [1, 2, 3] == [first.add(1), second.add(1), first.add(1)]
+    assert [1, 2, 1] == [first.opened("192.0.2.7"), second.opened("192.0.2.7"), second.opened("192.0.2.8")]
+    second.closed("192.0.2.7")
+    assert 2 == first.opened("192.0.2.7")
+
+
+def test_a_worker_that_died_takes_its_counts_with_it() -> None:
+    first = Slot(2, 0)
+    second = first.of(1)
+    for slot in (first, second):
+        slot.add(1)
+        slot.opened("192.0.2.7")
+
+    second.clear()
+
+    assert (1, 2) == (first.total(), first.opened("192.0.2.7"))
+
+
+def test_each_worker_has_a_slot_of_its_own_in_shared_memory(
+    master: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
+    found = workers(tmp_path, 2)
+
+    assert ["0", "1"] == [text.split()[0] for _, text in found]
+    assert {"1", "2"} == {text.split()[1] for _, text in found}
+
+
+def test_a_dead_worker_is_replaced_and_not_counted(master: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+    (_, _), (pid, _) = workers(tmp_path, 2)
+
+    os.kill(pid, signal.SIGKILL)
+
+    newest = max(workers(tmp_path, 3), key=lambda pair: (pair[0] != pid, pair[0]))
+    texts = [text for number, text in workers(tmp_path, 3) if number != pid]
+    assert ["0", "1"] == sorted(text.split()[0] for text in texts)
+    assert newest[1].split()[1] in ("1", "2")
+
+
+def test_hup_and_term_reach_all_workers(master: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+    pids = [pid for pid, _ in workers(tmp_path, 2)]
+
+    master.send_signal(signal.SIGHUP)
+    wait_for(lambda: len(list(tmp_path.glob("SIGHUP.*"))) == 2)
+    master.send_signal(signal.SIGTERM)
+
+    assert 0 == master.wait(10)
+    assert all(gone(pid) for pid in pids)
+
+
+def test_workers_end_with_their_master(master: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+    pids = [pid for pid, _ in workers(tmp_path, 2)]
+
+    master.kill()
+    master.wait()
+
+    wait_for(lambda: all(gone(pid) for pid in pids), 5)
+
+
+def test_a_worker_that_raises_says_why_and_is_replaced(tmp_path: Path) -> None:
+    program = "from appliance.net.prefork import prefork\ndef body():\n 1 / 0\nprefork(2, body)"
+    with subprocess.Popen([sys.executable, "-c", program], cwd=CHECKOUT, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        lines = [running.stderr.readline() for _ in range(8)]
+        running.terminate()
+        running.stderr.read()
+
+    text = b"".join(lines)
+    assert b"ZeroDivisionError" in text
+    assert b"died, status" in text
+    assert time.monotonic()  # it ended at all

@@ -1,0 +1,398 @@
+"""Owns the tests of accepting connections."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from appliance.formats.outcome import Temporary
+from appliance.formats.tcprules import compile_rules
+from appliance.net import tcpserver, tls
+from appliance.net.tcpserver import Connection, Listener, Server, Settings
+from appliance.system.place import Place
+from tests.support.certificate import self_signed
+
+PROXY = b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 25\r\n"
+
+
+class Echo(asyncio.Protocol):
+    """Greets with the environment's variables, then sends back what it hears."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
+        variables = sorted(self.connection.environment.items())
+        self.transport.write(" ".join(f"{name}={value}" for name, value in variables).encode() + b"\n")
+
+    def data_received(self, received: bytes) -> None:
+        self.transport.write(received)
+
+
+@dataclass
+class Rig:
+    """A server in this process, and its files."""
+
+    folder: Path
+    rules: bytes = b":allow\n"
+    control: dict[str, str] = field(default_factory=dict)
+    accept: Callable[[Connection], asyncio.BaseProtocol] = Echo
+    pair: tuple[Path, Path] | None = None
+    server: Server = field(init=False)
+    port: int = field(init=False)
+
+    @property
+    def place(self) -> Place:
+        return Place.from_environ({"TOASTER_HOME": str(self.folder)})
+
+    def write(self) -> None:
+        for path in (self.place.control, self.place.rules):
+            path.mkdir(exist_ok=True)
+        (self.place.rules / "tcp.smtp.cdb").write_bytes(compile_rules(self.rules))
+        for name, content in ({"me": "mx.test\n"} | self.control).items():
+            (self.place.control / name).write_text(content)
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator["Rig"]:
+        bound = tcpserver.bind([Listener("smtp", "127.0.0.1", 0, self.pair is not None)])
+        context = None if self.pair is None else tls.server_context(*self.pair)
+        self.port = bound[0].listener.port
+        self.server = Server(bound, self.accept, Settings.read(self.place), context)
+        running = asyncio.create_task(self.server.run())
+        try:
+            yield self
+        finally:
+            await asyncio.sleep(0)
+            self.server.stop()
+            await running
+            bound[0].socket.close()
+
+    async def ask(self, said: bytes = b"", *, until_end: bool = False) -> bytes:
+        """What a connection hears, one line or until its end."""
+        async with peer(self) as (reader, writer):
+            writer.write(said)
+            return await (reader.read() if until_end else reader.readline())
+
+
+@contextlib.asynccontextmanager
+async def peer(rig: Rig) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+def play(rig: Rig, story: Callable[[], Awaitable[None]]) -> None:
+    async def within() -> None:
+        async with rig.serving():
+            await asyncio.wait_for(story(), 10)
+
+    rig.write()
+    tcpserver.run(within())
+
+
+def test_the_environment_is_tcp_environ_and_what_the_rule_sets(rig: Rig) -> None:
+    rig.rules = b'127.0.0.1:allow,RELAYCLIENT="",TCPLOCALHOST="other"\n'
+
+    async def story() -> None:
+        async with peer(rig) as (reader, writer):
+            here = writer.get_extra_info("sockname")[1]
+            variables = dict(word.split("=") for word in (await reader.readline()).decode().split())
+        assert variables == {
+            "PROTO": "TCP",
+            "RELAYCLIENT": "",
+            "TCPLOCALHOST": "other",
+            "TCPLOCALIP": "127.0.0.1",
+            "TCPLOCALPORT": str(rig.port),
+            "TCPREMOTEIP": "127.0.0.1",
+            "TCPREMOTEPORT": str(here),
+        }
+
+    play(rig, story)
+
+
+def test_the_log_has_tcpservers_lines(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    async def story() -> None:
+        async with peer(rig) as (reader, _):
+            await reader.readline()
+        await asyncio.sleep(0.01)
+
+    play(rig, story)
+
+    lines = [line.partition("tcpserver: ")[2] for line in capfd.readouterr().err.splitlines()]
+    ends = f"mx.test:127.0.0.1:{rig.port} :127.0.0.1::"
+    assert ["status: 0/400", "status: 1/400", "pid 1 from 127.0.0.1"] == lines[:3]
+    assert lines[3].startswith(f"ok 1 {ends}")
+    assert ["end 1 status 0", "status: 0/400"] == lines[4:]
+
+
+def test_a_peer_that_the_rules_deny_hears_nothing(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    rig.rules = b"127.:deny\n"
+
+    async def story() -> None:
+        assert b"" == await rig.ask(until_end=True)
+
+    play(rig, story)
+
+    assert f"tcpserver: deny 1 mx.test:127.0.0.1:{rig.port} :127.0.0.1::" in capfd.readouterr().err
+
+
+def test_without_rules_nobody_is_let_in(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    async def story() -> None:
+        (rig.place.rules / "tcp.smtp.cdb").unlink()
+        rig.server._rules.clear()
+        rig.server.reload()
+        assert b"" == await rig.ask(until_end=True)
+
+    play(rig, story)
+
+    assert "dropping all connections, unable to read" in capfd.readouterr().err
+
+
+def test_an_address_has_so_many_connections_and_no_more(rig: Rig) -> None:
+    rig.control = {"concurrencyperip": "2\n"}
+
+    async def story() -> None:
+        async with peer(rig) as (one, _), peer(rig) as (two, _):
+            assert await one.readline()
+            assert await two.readline()
+            assert b"" == await rig.ask()
+        while not await rig.ask():
+            await asyncio.sleep(0.005)
+
+    play(rig, story)
+
+
+def test_connections_above_the_limit_wait_for_one_to_end(rig: Rig) -> None:
+    rig.control = {"concurrencyincoming": "1\n"}
+
+    async def story() -> None:
+        async with peer(rig) as (one, _):
+            assert await one.readline()
+            async with peer(rig) as (two, _):
+                waiting = asyncio.create_task(two.readline())
+                done, _ = await asyncio.wait([waiting], timeout=0.03)
+                assert not done
+                rig.server._open[1].transport.close()  # type: ignore[union-attr]
+                assert await waiting
+
+    play(rig, story)
+
+
+def test_a_named_network_sends_a_proxy_header(rig: Rig) -> None:
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+    rig.rules = b'192.0.2.7:allow,FOO="bar"\n:deny\n'
+
+    async def story() -> None:
+        heard = await rig.ask(PROXY)
+        assert b"FOO=bar PROTO=TCP TCPLOCALHOST=mx.test TCPLOCALIP=192.0.2.1 TCPLOCALPORT=25" in heard
+        assert b"TCPREMOTEIP=192.0.2.7 TCPREMOTEPORT=56324\n" in heard
+
+    play(rig, story)
+
+
+def test_what_follows_the_proxy_header_is_for_the_protocol(rig: Rig) -> None:
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+
+    async def story() -> None:
+        async with peer(rig) as (reader, writer):
+            writer.write(PROXY + b"hello\n")
+            await reader.readline()
+            assert b"hello\n" == await reader.readline()
+
+    play(rig, story)
+
+
+def test_a_proxy_without_a_header_is_dropped(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+
+    async def story() -> None:
+        with contextlib.suppress(ConnectionResetError):
+            assert b"" == await rig.ask(b"EHLO x\r\n", until_end=True)
+
+    play(rig, story)
+
+    assert "tcpserver: deny 1 proxy 127.0.0.1: the connection does not begin" in capfd.readouterr().err
+
+
+def test_a_proxy_header_from_elsewhere_is_not_believed(rig: Rig) -> None:
+    rig.control = {"proxynetworks": "10.0.0.0/8\n"}
+
+    async def story() -> None:
+        async with peer(rig) as (reader, writer):
+            writer.write(PROXY)
+            assert b"TCPREMOTEIP=127.0.0.1 " in await reader.readline()
+            assert PROXY == await reader.readline()
+
+    play(rig, story)
+
+
+def test_a_proxy_that_names_no_client_may_not_relay_for_him(rig: Rig) -> None:
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+    rig.rules = b'127.:allow,RELAYCLIENT=""\n'
+
+    async def story() -> None:
+        heard = await rig.ask(b"PROXY UNKNOWN\r\n")
+        assert (True, False) == (b"TCPREMOTEIP=127.0.0.1" in heard, b"RELAYCLIENT" in heard)
+
+    play(rig, story)
+
+
+def test_hup_takes_new_rules_and_limits_and_drops_nobody(rig: Rig) -> None:
+    async def story() -> None:
+        async with peer(rig) as (reader, writer):
+            await reader.readline()
+            rig.rules, rig.control = b":deny\n", {"concurrencyincoming": "7\n"}
+            rig.write()
+            rig.server.reload()
+            assert 7 == rig.server._settings.concurrency
+            assert b"" == await rig.ask(until_end=True)
+            writer.write(b"still here\n")
+            assert b"still here\n" == await reader.readline()
+
+    play(rig, story)
+
+
+def test_hup_keeps_what_it_cannot_read(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    async def story() -> None:
+        (rig.place.rules / "tcp.smtp.cdb").write_bytes(b"no cdb")
+        (rig.place.control / "proxynetworks").write_text("here\n")
+        rig.server.reload()
+        assert await rig.ask()
+
+    play(rig, story)
+
+    logged = capfd.readouterr().err
+    assert "keeping the old rules" in logged
+    assert "keeping what was read before: Unable to read controls (#4.3.0). proxynetworks" in logged
+
+
+def test_term_lets_a_session_say_farewell(rig: Rig) -> None:
+    def accept(connection: Connection) -> Echo:
+        echo = Echo(connection)
+
+        def farewell() -> None:
+            echo.transport.write(b"farewell\n")
+            echo.transport.close()
+
+        connection.on_stop = farewell
+        return echo
+
+    rig.accept = accept
+
+    async def story() -> None:
+        async with peer(rig) as (reader, _):
+            await reader.readline()
+            rig.server.stop()
+            assert b"farewell\n" == await reader.read()
+
+    play(rig, story)
+
+
+def test_term_closes_who_says_nothing_and_cuts_who_goes_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcpserver, "_GRACE", 0.03)
+
+    def accept(connection: Connection) -> Echo:
+        if connection.number == 2:
+            connection.on_stop = lambda: None
+        return Echo(connection)
+
+    rig.accept = accept
+
+    async def story() -> None:
+        async with peer(rig) as (one, _), peer(rig) as (two, _):
+            await one.readline()
+            await two.readline()
+            rig.server.stop()
+            assert b"" == await one.read()
+            with contextlib.suppress(ConnectionResetError):
+                assert b"" == await two.read()
+
+    play(rig, story)
+
+
+def test_a_protocol_that_fails_to_begin_costs_its_connection_only(
+    rig: Rig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def accept(connection: Connection) -> Echo:
+        if connection.number == 1:
+            raise RuntimeError("not today")
+        return Echo(connection)
+
+    rig.accept = accept
+
+    async def story() -> None:
+        assert b"" == await rig.ask(until_end=True)
+        assert await rig.ask()
+
+    play(rig, story)
+
+    assert "not today" in capfd.readouterr().err
+
+
+def test_a_tls_listener_begins_with_tls(rig: Rig, tmp_path: Path) -> None:
+    rig.pair = self_signed(tmp_path, "mx.test")
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    async def story() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.port, ssl=trusting)
+        assert (await reader.readline()).startswith(b"PROTO=TCP ")
+        writer.close()
+
+    play(rig, story)
+
+
+def test_a_peer_that_fails_at_tls_is_counted_out(rig: Rig, tmp_path: Path) -> None:
+    rig.pair = self_signed(tmp_path, "mx.test")
+
+    async def story() -> None:
+        with contextlib.suppress(ConnectionResetError):
+            await rig.ask(b"EHLO this is no handshake\r\n" * 10, until_end=True)
+        while rig.server._slot.total():
+            await asyncio.sleep(0.005)
+
+    play(rig, story)
+
+
+def test_tls_without_a_certificate_is_no_listener(rig: Rig) -> None:
+    rig.write()
+    bound = tcpserver.bind([Listener("smtp", "127.0.0.1", 0, True)])
+
+    with bound[0].socket, pytest.raises(ValueError, match="certificate"):
+        Server(bound, Echo, Settings.read(rig.place))
+
+
+@pytest.mark.parametrize("networks", ["here\n", "10.0.0.0/33\n", "\xe9\n"])
+def test_a_network_that_is_none_is_an_unreadable_control_file(rig: Rig, networks: str) -> None:
+    rig.control = {"proxynetworks": networks}
+    rig.write()
+
+    with pytest.raises(Temporary, match="proxynetworks"):
+        Settings.read(rig.place)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::1", str(0xFE80 << 48)),
+        ("2001:db8::1:2", "2001:db8::1:2", str(0x20010DB8 << 32)),
+    ],
+)
+def test_a_peer_is_shown_plainly_and_counted_by_its_network(address: str, shown: str, counted: str) -> None:
+    assert (shown, counted) == (tcpserver._plain(address), tcpserver._counted_as(shown))
