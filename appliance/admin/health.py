@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from configparser import RawConfigParser
 from pathlib import Path
+from typing import NamedTuple
 
 from appliance.admin import checkout
 from appliance.formats.outcome import FormatError
 from appliance.net.listeners import Listener, parse_listener
 from appliance.system.place import Place
+from appliance.system.privileges import become
 
 SECONDS = 5.0
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -53,13 +55,25 @@ def pop3(listener: Listener) -> None:
                 raise ConnectionError(reply.decode(errors="replace").strip() or "the connection ended")
 
 
-def faults(place: Place) -> Iterator[str]:
-    """A sentence for each listener that does not answer as it should."""
+class Asked(NamedTuple):
+    """Who is asked, and by what name we greet."""
+
+    listeners: list[Listener]
+    me: str
+
+
+def asked(place: Place) -> Asked:
+    """As it is rendered; only root may read all of that."""
     me = (place.control / "me").read_text().strip()
-    for listener in listeners(place.home / "supervisord.conf"):
+    return Asked(listeners(place.home / "supervisord.conf"), me)
+
+
+def faults(asked: Asked) -> Iterator[str]:
+    """A sentence for each listener that does not answer as it should."""
+    for listener in asked.listeners:
         try:
             if listener.name == "smtp":
-                smtp(listener, me)
+                smtp(listener, asked.me)
             elif listener.name == "pop3":
                 pop3(listener)
         except (OSError, smtplib.SMTPException) as error:
@@ -70,7 +84,9 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Exit code 0 if all is well, 1 with a line a fault otherwise."""
     place = Place.from_environ(checkout.completed(environ))
     try:
-        found = list(faults(place))
+        rendered = asked(place)
+        become("qmaild")  # nothing here reads the network as root
+        found = list(faults(rendered))
     except (OSError, FormatError) as error:
         found = [f"nothing is rendered that could be asked: {error}"]
     for fault in found:

@@ -7,8 +7,10 @@ import pytest
 
 from appliance.admin import checklist
 from appliance.admin.checklist import Login
+from appliance.admin.health import asked
 from appliance.net.listeners import Listener
 from appliance.system.place import Place
+from tests.support.processes import run
 from tests.support.scripted import scripted
 
 SMTP = Listener("smtp", "127.0.0.1", 2025, False)
@@ -36,7 +38,7 @@ def listening(environ: dict[str, str], *words: str) -> Place:
 def test_a_mailbox_is_told_with_its_password_and_the_file_that_keeps_it(environ: dict[str, str]) -> None:
     place = listening(environ, "smtp:127.0.0.1:2025", "pop3:127.0.0.1:2110")
 
-    text = "\n".join(checklist.lines(place, hides=False))
+    text = "\n".join(checklist.lines(place, [SMTP, POP3], hides=False))
 
     assert f"mailbox alice@example.test password abc-def  (kept in {place.state}/passwords/alice@" in text
     assert "127.0.0.1 port 2025" in text
@@ -48,9 +50,9 @@ def test_a_log_is_told_a_new_password_once_and_then_its_file(environ: dict[str, 
     password = place.state / "passwords" / "alice@example.test"
 
     os.utime(password, (2**31, 2**31))
-    new = "\n".join(checklist.lines(place, hides=True))
+    new = "\n".join(checklist.lines(place, [SMTP, POP3], hides=True))
     os.utime(password, (1, 1))
-    old = "\n".join(checklist.lines(place, hides=True))
+    old = "\n".join(checklist.lines(place, [SMTP, POP3], hides=True))
 
     assert "alice@example.test password abc-def" in new
     assert f"alice@example.test password in {password}" in old
@@ -78,20 +80,19 @@ def test_a_password_is_quoted_for_the_shell() -> None:
     assert command.endswith("""--user 'alice@example.test:it'"'"'s'""")
 
 
-def test_it_waits_until_the_listeners_answer(
-    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_waits_until_the_listeners_answer(environ: dict[str, str]) -> None:
     with scripted(b"+OK\r\n", b"+OK\r\n") as port:
         listening(environ, f"pop3:127.0.0.1:{port}")
 
-        assert 0 == checklist.main([], environ)
-    assert "The appliance is up." in capsys.readouterr().out
+        ended = run("checklist", environ)
+
+    assert (0, True) == (ended.code, "The appliance is up." in ended.out)
 
 
 def test_after_the_wait_it_says_what_does_not_answer(environ: dict[str, str]) -> None:
     place = listening(environ, "pop3:127.0.0.1:1")
 
-    faults = checklist.wait(place, 0)
+    faults = checklist.wait(asked(place), 0)
 
     assert ["pop3 at 127.0.0.1 port 1"] == [fault.partition(": ")[0] for fault in faults]
     assert "Not everything answers" in checklist.title(faults)
@@ -101,7 +102,7 @@ def test_a_host_that_refuses_all_mail_is_not_waited_for(environ: dict[str, str])
     place = listening(environ, "pop3:127.0.0.1:1")
     (place.run / "refuse").write_text("no volume\n")
 
-    assert 1 == checklist.main([], environ)
+    assert 1 == run("checklist", environ).code
 
 
 def test_what_to_do_next_depends_on_where_it_runs(environ: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from appliance.admin import health
 from appliance.net.listeners import Listener
 from appliance.system.place import Place
+from tests.support.processes import run
 from tests.support.scripted import scripted
 
 SMTP = (
@@ -37,31 +38,31 @@ def test_all_is_well_if_smtp_takes_mail_and_pop3_answers(home: Path) -> None:
     with scripted(*SMTP) as smtp, scripted(*POP3) as pop3:
         environ = with_listeners(home, f"smtp:0.0.0.0:{smtp}", f"pop3:0.0.0.0:{pop3}")
 
-        assert 0 == health.main([], environ)
+        assert 0 == run("health", environ).code
 
 
-def test_a_postmaster_who_is_refused_is_a_fault(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_postmaster_who_is_refused_is_a_fault(home: Path) -> None:
     refusal = b"451 this host keeps no mail (#4.3.0)\r\n"
     with scripted(*SMTP[:3], refusal, b"221 bye\r\n") as smtp:
-        code = health.main([], with_listeners(home, f"smtp:127.0.0.1:{smtp}"))
+        ended = run("health", with_listeners(home, f"smtp:127.0.0.1:{smtp}"))
 
-    assert 1 == code
-    assert "this host keeps no mail" in capsys.readouterr().err
+    assert 1 == ended.code
+    assert "this host keeps no mail" in ended.err
 
 
-def test_each_listener_that_does_not_answer_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_listener_that_does_not_answer_is_named(home: Path) -> None:
     with scripted(b"-ERR not now\r\n") as pop3:
         environ = with_listeners(home, "smtp:127.0.0.1:1", f"pop3:127.0.0.1:{pop3}")
-        code = health.main([], environ)
+        ended = run("health", environ)
 
-    told = capsys.readouterr().err.splitlines()
-    assert (1, ["smtp", "pop3"]) == (code, [line.partition(" ")[0] for line in told])
+    assert 1 == ended.code
+    assert ["smtp", "pop3"] == [line.partition(" ")[0] for line in ended.err.splitlines()]
 
 
 def test_a_listener_that_begins_with_tls_is_left_to_its_twin(home: Path) -> None:
     with_listeners(home, "pop3s:0.0.0.0:1:tls")
 
-    assert [] == list(health.faults(Place.from_environ({"TOASTER_HOME": str(home)})))
+    assert [] == list(health.faults(health.asked(Place.from_environ({"TOASTER_HOME": str(home)}))))
 
 
 def test_an_address_of_any_interface_is_reached_on_loopback(home: Path) -> None:
@@ -73,4 +74,4 @@ def test_an_address_of_any_interface_is_reached_on_loopback(home: Path) -> None:
 
 
 def test_a_place_where_nothing_is_rendered_is_not_well(tmp_path: Path) -> None:
-    assert 1 == health.main([], {"TOASTER_HOME": str(tmp_path)})
+    assert 1 == run("health", {"TOASTER_HOME": str(tmp_path)}).code

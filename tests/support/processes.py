@@ -1,0 +1,32 @@
+"""Owns the running of a process of the table to its end, as supervisor would start it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tests.support.sources import CHECKOUT
+
+
+class Ended(NamedTuple):
+    """How a process ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(name: str, environ: Mapping[str, str], *arguments: str) -> Ended:
+    """Run it with nothing but `environ` and the PATH; a process of its own, so that it may drop root."""
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance", name, *arguments],
+        cwd=CHECKOUT,
+        env={"PATH": os.environ["PATH"], **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
