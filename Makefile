@@ -6,7 +6,8 @@ PYTEST = $(BIN)/python -m pytest -q
 LOCK = $(BIN)/uv pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml
 # .venv holds what a lock's hashes name; the stamp .venv/<name> says that it is that lock's.
 FILL = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or later: make PYTHON=...")' \
-  && { test -x $(BIN)/pip || $(PYTHON) -m venv .venv; } && $(BIN)/pip install -q --require-hashes -r $< && touch $@
+  && echo 'Filling .venv from $< ...' && { test -x $(BIN)/pip || $(PYTHON) -m venv .venv; } \
+  && $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $< && touch $@
 
 .DEFAULT_GOAL = words
 .PHONY: words run test check flow bench peers up down logs map fmt cover clean lock
@@ -18,7 +19,7 @@ run: .venv/run ## the appliance on loopback, standard ports + PORT_BASE (2000); 
 	@exec $(BIN)/python -m appliance start
 
 test: .venv/dev peers ## every test that needs no container
-	$(PYTEST) -n 2 --ignore=tests/flow tests
+	$(PYTEST) -n 2 --dist loadfile --ignore=tests/flow tests
 
 check: .venv/dev ## format, lint, types, shape: what a commit must pass
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/python -m mypy --no-error-summary
@@ -36,16 +37,12 @@ peers: ## the mail programs of others that the tests use (apt-get, as root)
 
 up: ## the appliance in a container, with config.yaml as it stands
 	docker compose up -d --build --wait && docker compose exec toaster python -m appliance checklist
-
 down: ## stop the container; queue, mail and state stay in their volumes
 	docker compose down
-
 logs: ## what the container says
 	docker compose logs -f
-
 map: .venv/run ## each module and its sentence: the index of the code
 	@$(BIN)/python tests/support/map.py
-
 fmt: .venv/dev ## format, and mend what ruff can mend
 	$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
