@@ -30,6 +30,7 @@ PROGRAMS = {
     "qmail-newu": "appliance.admin.newu:main",
     "qmail-pop3d": "appliance.pop3.programs:pop3d",
     "qmail-popup": "appliance.pop3.programs:popup",
+    "qmail-pw2u": "appliance.admin.pw2u:main",
     "qmail-queue": "appliance.inject.queue:main",
     "tcprules": "appliance.net.tcprules:main",
     "tcprulescheck": "appliance.net.tcprules:check",

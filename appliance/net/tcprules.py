@@ -53,7 +53,7 @@ def check(argv: list[str], environ: Mapping[str, str]) -> int:
     except FormatError as error:
         return _fatal("tcprulescheck", 111, f"unable to read {argv[0]}: {error}")
     lines = ["default:"] if rule is None else [f"rule {rule.key}:"]
-    if rule is not None:
+    if rule is not None and rule.allow:
         lines += [f"set environment variable {name}={value}" for name, value in rule.environment.items()]
     lines.append("allow connection" if rule is None or rule.allow else "deny connection")
     sys.stdout.buffer.write(b"".join(os.fsencode(line) + b"\n" for line in lines))

@@ -72,7 +72,7 @@ def test_both_say_how_they_are_called(argv: list[str], capsys: pytest.CaptureFix
 def test_a_check_tells_the_rule_of_a_client(
     folder: Path, capsys: pytest.CaptureFixture[str], told: str, environment: dict[str, str]
 ) -> None:
-    rules = b'1.2.3.4:allow,RELAYCLIENT=""\n=h.test:deny\njoe@9.9.9.9:deny\n'
+    rules = b'1.2.3.4:allow,RELAYCLIENT=""\n=h.test:deny,X="y"\njoe@9.9.9.9:deny\n'
     (folder / "r.cdb").write_bytes(compile_rules(rules))
 
     assert 0 == tcprules.check(["r.cdb"], environment)

@@ -1,0 +1,149 @@
+"""Owns the program qmail-pw2u (qmail-pw2u(8)): a password file becomes users/assign.
+
+    qmail-pw2u [ -/ohHuUC ] [ -c char ] < /etc/passwd > users/assign
+
+Read from users/, if they are there: include and exclude (names), mailnames (`user:name:name`), subusers
+(`sub:user:pre:`) and append (lines as they are).
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from getopt import GetoptError, getopt
+from typing import NamedTuple
+
+from appliance.formats.outcome import Temporary
+from appliance.system.control import Control
+from appliance.system.errors import may_pass
+from appliance.system.place import Place
+
+NO_ALIAS = "unable to find alias user"
+_LETTERS = "/ohHuUc:C"
+_UPPER = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+class Options(NamedTuple):
+    """The letters of the command line; of those that exclude each other the last one counts."""
+
+    separator: bytes = b"-"
+    """Between a user and an extension; empty: users have no extensions."""
+    dash: bytes = b"-"
+    """In front of an extension in the name of a .qmail file."""
+    homes: str = "o"
+    """o: skip users without a home; h: stop there; H: do not look at homes."""
+    upper: bool = False
+
+
+class Account(NamedTuple):
+    """Who gets mail."""
+
+    name: bytes
+    uid: bytes
+    gid: bytes
+    home: bytes
+
+    @property
+    def owner(self) -> bytes:
+        return b":".join(self)
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Read the password file on descriptor 0; 0, 100 for a bad letter, 111 with the reason."""
+    try:
+        options = _options(argv)
+    except GetoptError as error:
+        sys.stderr.write(f"qmail-pw2u: illegal option -- {error.opt}\n")
+        return 100
+    tables = Control(Place.from_environ(environ).users)
+    lines: list[bytes] = []
+    try:
+        accounts = {account.name: account for account in _accounts(sys.stdin.buffer, options, tables)}
+        for account in accounts.values():
+            lines += _lines_of(account, options, tables)
+        if b"alias" not in accounts:
+            raise _Stopped(NO_ALIAS)
+        lines += _subusers(accounts, options, tables)
+        lines += [*(tables.lines("append") or ()), b"."]
+    except (_Stopped, Temporary) as stopped:
+        _write(lines)
+        sys.stderr.write(f"qmail-pw2u: fatal: {stopped}\n")
+        return 111
+    _write(lines)
+    return 0
+
+
+class _Stopped(Exception):
+    """Users that cannot be told; the text says why."""
+
+
+def _write(lines: list[bytes]) -> None:
+    sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
+    sys.stdout.flush()
+
+
+def _options(argv: list[str]) -> Options:
+    options = Options()
+    for letter, argument in getopt(argv, _LETTERS)[0]:
+        match letter[1]:
+            case "/":
+                options = options._replace(dash=b"-/")
+            case "c":
+                options = options._replace(separator=os.fsencode(argument)[:1])
+            case "C":
+                options = options._replace(separator=b"")
+            case "u" | "U":
+                options = options._replace(upper=letter == "-u")
+            case other:
+                options = options._replace(homes=other)
+    return options
+
+
+def _accounts(passwd: Iterable[bytes], options: Options, tables: Control) -> Iterator[Account]:
+    """The users of the password file who get mail."""
+    included, excluded = tables.lines("include"), tables.lines("exclude") or []
+    for line in passwd:
+        fields = line.rstrip(b"\n").split(b":")
+        if len(fields) < 7 or b"\0" in line:
+            continue
+        account = Account(fields[0], fields[2], fields[3], fields[5])
+        uid = int(account.uid) if account.uid.isdigit() else 0
+        is_wanted = included is None or account.name in included
+        if not uid or not is_wanted or account.name in excluded:
+            continue
+        if (options.upper or not _UPPER & {*account.name}) and _has_home(account.home, uid, options.homes):
+            yield account
+
+
+def _has_home(home: bytes, uid: int, strategy: str) -> bool:
+    if strategy == "H":
+        return True
+    try:
+        return os.stat(home).st_uid == uid
+    except OSError as error:
+        if strategy == "h" or may_pass(error):
+            raise _Stopped(f"unable to stat {os.fsdecode(home)}") from error
+        return False
+
+
+def _lines_of(account: Account, options: Options, tables: Control) -> Iterator[bytes]:
+    if account.name == b"alias":
+        yield b"+:%b:%b::" % (account.owner, options.dash)
+    names = tables.table("mailnames").get(account.name.lower(), account.name)
+    for name in filter(None, names.split(b":")):
+        yield b"=%b:%b:::" % (name, account.owner)
+        if options.separator:
+            yield b"+%b%b:%b:%b::" % (name, options.separator, account.owner, options.dash)
+
+
+def _subusers(accounts: Mapping[bytes, Account], options: Options, tables: Control) -> Iterator[bytes]:
+    for line in tables.lines("subusers") or ():
+        fields = line.split(b":")
+        if len(fields) < 4:
+            continue
+        name, user, pre = fields[:3]
+        account = accounts.get(user)
+        if account is None:
+            raise _Stopped(f"unable to find {os.fsdecode(user)} user for subuser")
+        yield b"=%b:%b:%b:%b:" % (name, account.owner, options.dash, pre)
+        if options.separator:
+            yield b"+%b%b:%b:%b:%b-:" % (name, options.separator, account.owner, options.dash, pre)
