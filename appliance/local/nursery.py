@@ -1,0 +1,126 @@
+"""Owns the making of workers: a process that is forked before lspawn has seen any mail, and forks them.
+
+A worker is a copy of the process that forked it. lspawn's memory holds messages of all users; the nursery's
+never does, so a worker cannot have another user's mail in it, whatever it is made to do.
+
+    lspawn --uid, gid, one end of a socket--> nursery --fork--> worker: becomes the user, reads the socket
+
+The nursery ends when lspawn does.
+"""
+
+import array
+import gc
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable
+from typing import NoReturn
+
+from appliance.system import log
+from appliance.system.privileges import Identity, become_identity
+
+_WHO = struct.Struct(">II")
+_DESCRIPTORS = 65536
+_ROOM = socket.CMSG_SPACE(4)
+
+Work = Callable[[socket.socket], None]
+"""What a worker does with its socket until lspawn closes the other end."""
+
+
+class Nursery:
+    """lspawn's end of it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def fileno(self) -> int:
+        """For select: readable means that the nursery has ended."""
+        return self._connection.fileno()
+
+    def ask(self, identity: Identity) -> socket.socket:
+        """Our end of the socket of a new worker; if it cannot be made the other end is closed at once."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))]
+            try:
+                self._connection.sendmsg([_WHO.pack(*identity)], rights)
+            except OSError:
+                ours.close()
+                raise
+        return ours
+
+    def close(self) -> None:
+        """End the nursery; its workers live until their own sockets are closed."""
+        self._connection.close()
+
+
+def start(work: Work) -> Nursery:
+    """Fork the nursery. Call it before anything is listened to or read: what is open is closed in it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        theirs.close()
+        return Nursery(ours)
+    _run(theirs, work)
+
+
+def _run(connection: socket.socket, work: Work) -> NoReturn:
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the whole group of a terminal; lspawn ends us
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
+    os.umask(0o077)
+    gc.collect()
+    gc.freeze()  # the collector shall not touch, and so copy, the pages that all workers share
+    code = 111
+    try:
+        _close_all_but(connection.fileno())
+        while _raise_one(connection, work):
+            pass
+        code = 0
+    finally:
+        log.flush()
+        os._exit(code)
+
+
+def _raise_one(connection: socket.socket, work: Work) -> bool:
+    """Fork one worker; False when lspawn has ended."""
+    wish, ancillary, _, _ = connection.recvmsg(_WHO.size, _ROOM, socket.MSG_CMSG_CLOEXEC)
+    if not wish:
+        return False
+    ((_, _, rights),) = ancillary
+    descriptor = array.array("i", rights)[0]
+    try:
+        if not os.fork():
+            _become_worker(descriptor, Identity(*_WHO.unpack(wish)), work)
+    except OSError as error:
+        log.line(f"warning: unable to fork a worker: {error.strerror}")
+    os.close(descriptor)
+    return True
+
+
+def _become_worker(descriptor: int, identity: Identity, work: Work) -> NoReturn:
+    code = 111
+    try:
+        become_identity(identity)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _close_all_but(descriptor)
+        work(socket.socket(fileno=descriptor))
+        code = 0
+    except Exception as error:
+        log.line(f"alert: worker of uid {identity.uid} crashed: {error!r}")
+        raise
+    finally:
+        log.flush()
+        os._exit(code)
+
+
+def _close_all_but(kept: int) -> None:
+    """Leave standard input (nothing), output, error and one more."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, _DESCRIPTORS)

@@ -1,0 +1,176 @@
+"""Owns lspawn's workers: one a user, fed with frames, ended when idle, never more than so many.
+
+A worker's death is the end of its socket: what it had not reported is to be tried again, and nothing else
+happens. A message is given to a worker once, before its first delivery there.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from appliance.formats.frame import format_frame
+from appliance.formats.outcome import FormatError, Verdict
+from appliance.local.link import Link
+from appliance.local.nursery import Nursery
+from appliance.local.switchboard import Switchboard
+from appliance.protocols import spawn
+from appliance.system import log
+from appliance.system.privileges import Identity
+
+MOST_WORKERS = 50
+IDLE_S = 600.0
+CRASHED = Verdict.TRY_AGAIN.value + b"qmail-local crashed. (#4.3.0)\n"
+NO_WORKER = Verdict.TRY_AGAIN.value + b"Temporary failure in qmail-lspawn.\n"
+
+Told = Callable[[int, bytes], None]
+"""Called with a work's number and what became of it: the letter of the verdict and the text."""
+
+
+class Message:
+    """A message in memory, and the workers that have it."""
+
+    def __init__(self, key: int, content: bytes) -> None:
+        """`content` is what a message frame has behind its key."""
+        self.key = key
+        self.frame = format_frame(spawn.MESSAGE, key.to_bytes(8, "big") + content)
+        self.forgotten = False
+        self.holders: set[Member] = set()
+
+
+class Part(NamedTuple):
+    """A frame, and the descriptor that goes with it."""
+
+    frame: bytes
+    descriptor: int | None = None
+
+
+class Work(NamedTuple):
+    """One delivery or one question: what its worker is sent, behind the message if there is one."""
+
+    identity: Identity
+    number: int
+    parts: tuple[Part, ...]
+    message: Message | None = None
+
+
+class Member:
+    """One worker, as lspawn sees it."""
+
+    def __init__(self, identity: Identity, link: Link) -> None:
+        self.identity = identity
+        self.link = link
+        self.open: set[int] = set()
+        self.messages: set[Message] = set()
+        self.idle_since = math.inf
+
+
+class Pool:
+    """The workers that live now, and the work for which there is none yet."""
+
+    def __init__(self, board: Switchboard, nursery: Nursery, told: Told) -> None:
+        self._board = board
+        self._nursery = nursery
+        self._told = told
+        self._members: dict[Identity, Member] = {}
+        self._waiting: deque[Work] = deque()
+
+    def give(self, work: Work) -> None:
+        """Have it done; `told` is called when it is, which may be at once if no worker can be made."""
+        try:
+            member = self._members.get(work.identity) or self._start(work.identity)
+        except OSError as error:
+            log.line(f"alert: unable to start a worker: {error.strerror}")
+            self._told(work.number, NO_WORKER)
+            return
+        if member is None:
+            self._waiting.append(work)
+        else:
+            self._feed(member, work)
+
+    def forget(self, message: Message) -> None:
+        """No more deliveries of this message will come."""
+        message.forgotten = True
+        for member in message.holders:
+            self._forget(member, message)
+        message.holders.clear()
+
+    def deadline(self) -> float:
+        """When `expire` has something to do, by the monotonic clock."""
+        return min((member.idle_since for member in self._members.values()), default=math.inf) + IDLE_S
+
+    def expire(self, now: float) -> None:
+        """End the workers that have been idle for ten minutes."""
+        for member in list(self._members.values()):
+            if member.idle_since + IDLE_S <= now:
+                self._board.drop(member.link)
+
+    def close(self) -> None:
+        """End all workers; what they had open, or was waiting, is reported as to be tried again."""
+        waiting, self._waiting = self._waiting, deque()
+        for work in waiting:
+            self._told(work.number, CRASHED)
+        for member in list(self._members.values()):
+            self._board.drop(member.link)
+
+    def _start(self, identity: Identity) -> Member | None:
+        """None if there are too many workers and all are busy."""
+        while len(self._members) >= MOST_WORKERS:
+            idlest = min(self._members.values(), key=lambda member: member.idle_since)
+            if idlest.open:
+                return None
+            self._board.drop(idlest.link)
+        member = Member(identity, Link(self._nursery.ask(identity), spawn.FRAME_LIMIT))
+        self._members[identity] = member
+        self._board.add(
+            member.link,
+            lambda kind, payload: self._receive(member, kind, payload),
+            lambda: self._ended(member),
+        )
+        return member
+
+    def _feed(self, member: Member, work: Work) -> None:
+        member.open.add(work.number)
+        member.idle_since = math.inf
+        message = work.message
+        if message is not None and message not in member.messages:
+            self._board.send(member.link, message.frame)
+            member.messages.add(message)
+            message.holders.add(member)
+        for part in work.parts:
+            self._board.send(member.link, part.frame, part.descriptor)
+        if message is not None and message.forgotten:
+            message.holders.discard(member)
+            self._forget(member, message)
+
+    def _forget(self, member: Member, message: Message) -> None:
+        member.messages.discard(message)
+        self._board.send(member.link, spawn.format_forget(spawn.ForgetFrame(message.key)))
+
+    def _receive(self, member: Member, kind: bytes, payload: bytes) -> None:
+        number = int.from_bytes(payload[:4], "big")
+        if kind != spawn.REPORT or number not in member.open:
+            raise FormatError("a worker reports what it was given, and nothing else")
+        member.open.discard(number)
+        if not member.open:
+            member.idle_since = time.monotonic()
+        self._told(number, payload[4:])
+        if self._waiting and not member.open:
+            self._serve_waiting()
+
+    def _ended(self, member: Member) -> None:
+        del self._members[member.identity]
+        for message in member.messages:
+            message.holders.discard(member)
+        if member.open:
+            uid, count = member.identity.uid, len(member.open)
+            log.line(f"warning: worker of uid {uid} ended with {count} open deliveries")
+        for number in member.open:
+            self._told(number, CRASHED)
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for work in waiting:
+            self.give(work)

@@ -1,0 +1,92 @@
+"""Owns the check of the process that makes workers: they are their user for good and have nothing of ours."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from appliance.local import nursery
+from appliance.local.nursery import Nursery
+from appliance.system.privileges import Identity
+from tests.support.mailroom import SOMEBODY, SOMEBODY_ELSE
+
+ROOT = os.geteuid() == 0
+OURSELVES = Identity(os.geteuid(), os.getegid())
+
+
+@contextmanager
+def running(work: Callable[[socket.socket], None]) -> Iterator[Nursery]:
+    made = nursery.start(work)
+    try:
+        yield made
+    finally:
+        made.close()
+        os.wait()
+
+
+def tell_who_i_am(connection: socket.socket) -> None:
+    """The work of a worker under test: says what it can see."""
+    ids = os.getresuid() + os.getresgid()
+    descriptors = [d for d in range(3, 200) if d != connection.fileno() and _is_open(d)]
+    dumpable = os.stat("/proc/self/environ").st_uid == os.geteuid()
+    connection.send(repr((ids, os.getgroups(), descriptors, dumpable)).encode())
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def hear(connection: socket.socket) -> str:
+    connection.settimeout(20)
+    with connection:
+        return connection.recv(10_000).decode()
+
+
+def test_a_worker_is_its_user_for_good_and_has_one_descriptor() -> None:
+    wanted = [SOMEBODY, SOMEBODY_ELSE] if ROOT else [OURSELVES]
+
+    with running(tell_who_i_am) as made:
+        heard = [hear(made.ask(identity)) for identity in wanted]
+
+    groups = [] if ROOT else os.getgroups()
+    assert heard == [repr(((uid,) * 3 + (gid,) * 3, groups, [], not ROOT)) for uid, gid in wanted]
+
+
+@pytest.mark.parametrize("how", ["error", "exit"])
+def test_a_worker_that_crashes_ends_its_socket_and_others_are_made(how: str) -> None:
+    def crash(connection: socket.socket) -> None:
+        if connection.recv(1) == b"c":
+            if how == "error":
+                raise ValueError("a bug")
+            os._exit(3)
+        connection.send(b"well")
+
+    with running(crash) as made:
+        first, second = made.ask(OURSELVES), made.ask(OURSELVES)
+        first.send(b"c")
+        assert "" == hear(first)
+        second.send(b"w")
+        assert "well" == hear(second)
+
+
+@pytest.mark.parametrize("identity", [Identity(0xFFFFFFFF, 5001), Identity(5000, 0xFFFFFFFF)])
+def test_a_user_that_cannot_be_is_a_socket_that_ends(identity: Identity) -> None:
+    with running(tell_who_i_am) as made:
+        assert "" == hear(made.ask(identity))
+
+
+def test_a_worker_outlives_neither_its_socket_nor_the_nursery_its_own() -> None:
+    def wait_for_the_end(connection: socket.socket) -> None:
+        connection.recv(1)
+
+    with running(wait_for_the_end) as made:
+        worker = made.ask(OURSELVES)
+        worker.close()
+        made.close()
+        assert -1 == made.fileno()

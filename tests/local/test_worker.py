@@ -1,0 +1,286 @@
+"""Owns the check of a worker, as lspawn sees it: frames in, mail delivered, reports out."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.formats.frame import FrameBuffer
+from appliance.formats.outcome import Report, Verdict
+from appliance.local.delivery import Terms
+from appliance.local.worker import NO_MESSAGE, REPORT_LIMIT, Worker
+from appliance.mailbox.maildir import NO_MAILDIR
+from appliance.mailbox.mbox import MboxDelivery, open_box, try_lock
+from appliance.protocols import spawn
+from appliance.queue.client import QueueClient
+from tests.support.mailroom import BODY, QueueEnd, instruction_for, letters_in, make_maildir, queue_end
+
+HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
+MAILDIR = b"did 1+0+0\n"
+
+
+class Lspawn:
+    """The other end of a worker's socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        connection.settimeout(20)
+        self._buffer = FrameBuffer(spawn.FRAME_LIMIT)
+
+    def hand_over(self, key: int, body: bytes = BODY) -> None:
+        self.connection.sendall(spawn.format_message(spawn.MessageFrame(key, len(body), body)))
+
+    def deliver(self, number: int, key: int, instruction: spawn.Instruction) -> None:
+        self.connection.sendall(spawn.format_local(spawn.LocalFrame(number, key, instruction)))
+
+    def forget(self, key: int) -> None:
+        self.connection.sendall(spawn.format_forget(spawn.ForgetFrame(key)))
+
+    def hear(self, count: int = 1) -> dict[int, Report]:
+        reports: dict[int, Report] = {}
+        while len(reports) < count:
+            for frame in self._buffer.receive(self.connection.recv(1 << 18)):
+                report = spawn.parse_spawn_frame(*frame)
+                assert isinstance(report, spawn.ReportFrame)
+                reports[report.delivery] = report.report
+        return reports
+
+
+@contextmanager
+def working(folder: Path, seconds: float = 20.0) -> Iterator[Lspawn]:
+    """A worker in a child: it adopts orphans and kills what is its, which is not for the tests' process."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            ours.close()
+            os.umask(0o077)
+            terms = Terms({b"PATH": os.environb[b"PATH"]}, seconds)
+            Worker(theirs, terms, QueueClient(folder / "queue.sock")).run()
+            code = 0
+        finally:
+            os._exit(code)
+    theirs.close()
+    with ours:
+        yield Lspawn(ours)
+    assert 0 == os.waitpid(child, 0)[1]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    make_maildir(tmp_path / "alice" / "Maildir")
+    (tmp_path / "alice").chmod(0o755)
+    return tmp_path / "alice"
+
+
+@pytest.fixture
+def lspawn(home: Path) -> Iterator[Lspawn]:
+    with working(home.parent) as end:
+        yield end
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[QueueEnd]:
+    with queue_end(tmp_path / "queue.sock") as end:
+        yield end
+
+
+def report(verdict: Verdict, text: bytes) -> Report:
+    return Report(verdict, text)
+
+
+def test_a_message_is_handed_over_once_for_many_deliveries(lspawn: Lspawn, home: Path) -> None:
+    lspawn.hand_over(1)
+    for number in range(200):
+        lspawn.deliver(number, 1, instruction_for(home))
+    lspawn.forget(1)
+
+    assert dict.fromkeys(range(200), report(Verdict.DONE, MAILDIR)) == lspawn.hear(200)
+    assert [HEAD + BODY] * 200 == letters_in(home / "Maildir")
+
+
+def test_a_message_that_was_never_handed_over_defers(lspawn: Lspawn, home: Path) -> None:
+    lspawn.hand_over(1)
+    lspawn.forget(1)
+    lspawn.forget(2)
+    lspawn.deliver(7, 1, instruction_for(home))
+
+    assert {7: report(Verdict.TRY_AGAIN, NO_MESSAGE)} == lspawn.hear()
+
+
+def test_a_failure_of_one_does_not_touch_the_others(lspawn: Lspawn, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bob").mkdir(mode=0o755)
+    lspawn.hand_over(1)
+    lspawn.deliver(1, 1, instruction_for(tmp_path / "bob"))
+    lspawn.deliver(2, 1, instruction_for(home))
+    lspawn.deliver(3, 1, instruction_for(home, "nobody"))
+    lspawn.deliver(4, 1, instruction_for(tmp_path / "nowhere"))
+
+    reports = lspawn.hear(4)
+
+    assert report(Verdict.TRY_AGAIN, NO_MAILDIR.encode() + b"\n") == reports[1]
+    assert report(Verdict.DONE, MAILDIR) == reports[2]
+    assert Verdict.NEVER == reports[3].verdict
+    assert reports[4].text.endswith(b"file does not exist. (#4.3.0)\n")
+
+
+def test_a_large_message_comes_as_a_descriptor(home: Path, tmp_path: Path) -> None:
+    text = os.urandom(400_000)
+    (tmp_path / "body").write_bytes(text)
+    (home / ".qmail").write_text("./Maildir/\n|cat >copy\n./Mailbox\n")
+    with working(tmp_path) as lspawn, (tmp_path / "body").open("rb") as file:
+        frame = spawn.format_message(spawn.MessageFrame(1, len(text), None))
+        socket.send_fds(lspawn.connection, [frame], [file.fileno()])
+        lspawn.deliver(1, 1, instruction_for(home))
+        lspawn.forget(1)
+        assert {1: report(Verdict.DONE, b"did 2+0+1\n")} == lspawn.hear()
+
+    assert [HEAD + text] == letters_in(home / "Maildir")
+    assert text == (home / "copy").read_bytes()
+    assert text.replace(b"\nFrom ", b"\n>From ") in (home / "Mailbox").read_bytes()
+
+
+def test_what_programs_print_comes_before_the_report(lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail").write_text("|echo out; echo err >&2\n|echo more; exit 100\n./after\n")
+    lspawn.hand_over(1)
+    lspawn.deliver(1, 1, instruction_for(home))
+
+    assert {1: report(Verdict.NEVER, b"out\nerr\nmore\n")} == lspawn.hear()
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (
+            "head -c 5000 /dev/zero | tr '\\0' x",
+            b"x" * (REPORT_LIMIT - 34) + b"\nError report too long, sorry.\n",
+        ),
+        ("printf 'a\\0b'", b"a"),
+    ],
+)
+def test_a_report_is_cut_as_qmail_lspawn_cuts_it(
+    lspawn: Lspawn, home: Path, command: str, text: bytes
+) -> None:
+    (home / ".qmail").write_text(f"|{command}\n")
+    lspawn.hand_over(1)
+    lspawn.deliver(1, 1, instruction_for(home))
+
+    assert {1: report(Verdict.DONE, text)} == lspawn.hear()
+
+
+def test_a_slow_program_does_not_hold_up_a_maildir(lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail-slow").write_text("|read line <fifo; echo $line\n")
+    os.mkfifo(home / "fifo")
+    lspawn.hand_over(1)
+    lspawn.deliver(1, 1, instruction_for(home, "slow"))
+    lspawn.deliver(2, 1, instruction_for(home))
+    assert {2: report(Verdict.DONE, MAILDIR)} == lspawn.hear()
+
+    (home / "fifo").write_text("at last\n")
+
+    assert {1: report(Verdict.DONE, b"at last\ndid 0+0+1\n")} == lspawn.hear()
+
+
+def test_a_program_that_never_ends_is_stopped(home: Path, tmp_path: Path) -> None:
+    (home / ".qmail").write_text("|sleep 300\n")
+    with working(tmp_path, seconds=0.1) as lspawn:
+        lspawn.hand_over(1)
+        lspawn.deliver(1, 1, instruction_for(home))
+
+        assert Verdict.TRY_AGAIN == lspawn.hear()[1].verdict
+
+
+def test_a_program_that_cannot_be_started_defers(lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail").write_text(f"|{'x' * 200_000}\n")
+    lspawn.hand_over(1)
+    lspawn.deliver(1, 1, instruction_for(home))
+
+    sentence = b"Unable to run /bin/sh: argument list too long. (#4.3.0)\n"
+    assert {1: report(Verdict.TRY_AGAIN, sentence)} == lspawn.hear()
+
+
+def test_a_locked_mbox_does_not_hold_up_a_maildir(lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail-mbox").write_text("./Mailbox\n")
+    holder = open_box(MboxDelivery(bytes(home / "Mailbox"), b"", b"", b"", b""))
+    try_lock(holder)
+    lspawn.hand_over(1)
+    lspawn.deliver(1, 1, instruction_for(home, "mbox"))
+    lspawn.deliver(2, 1, instruction_for(home))
+    assert {2: report(Verdict.DONE, MAILDIR)} == lspawn.hear()
+
+    os.close(holder)
+
+    assert {1: report(Verdict.DONE, MAILDIR)} == lspawn.hear()
+
+
+def test_an_mbox_that_cannot_be_opened_defers(lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail").write_text("./no/such/box\n")
+    lspawn.hand_over(1)
+    lspawn.deliver(1, 1, instruction_for(home))
+
+    sentence = b"Unable to open ./no/such/box: file does not exist. (#4.2.1)\n"
+    assert {1: report(Verdict.TRY_AGAIN, sentence)} == lspawn.hear()
+
+
+def test_forwards_go_to_the_queue(queue: QueueEnd, lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail").write_text("&bob@x.test\n./Maildir/\n")
+    lspawn.hand_over(1)
+    lspawn.deliver(1, 1, instruction_for(home))
+
+    assert {1: report(Verdict.DONE, b"did 1+1+0\nqp 17\n")} == lspawn.hear()
+    assert [b"Delivered-To: alice@h.test\n" + BODY] == [body for _, body in queue.taken]
+
+
+def test_questions_are_answered(lspawn: Lspawn, home: Path) -> None:
+    for number, extension in enumerate(("", "nobody")):
+        frame = spawn.QueryFrame(number, instruction_for(home, extension))
+        lspawn.connection.sendall(spawn.format_query(frame))
+
+    answers = lspawn.hear(2)
+
+    assert (Verdict.DONE, Verdict.NEVER) == (answers[0].verdict, answers[1].verdict)
+
+
+def test_tmp_is_cleaned_once_in_a_while(lspawn: Lspawn, home: Path) -> None:
+    forgotten = home / "Maildir" / "tmp" / "forgotten"
+    lspawn.hand_over(1)
+    for number in (1, 2):
+        forgotten.touch()
+        os.utime(forgotten, (0, 0))
+        lspawn.deliver(number, 1, instruction_for(home))
+        lspawn.hear()
+        assert (number == 2) == forgotten.exists()
+
+
+def test_reports_that_lspawn_does_not_read_yet_wait(lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail").write_text("|head -c 2900 /dev/zero | tr '\\0' x\n./Maildir/\n")
+    lspawn.hand_over(1)
+    for number in range(200):
+        lspawn.deliver(number, 1, instruction_for(home))
+    end = time.monotonic() + 20
+    while len(list((home / "Maildir" / "new").iterdir())) < 200 and time.monotonic() < end:
+        time.sleep(0.03)
+
+    assert 200 == len(lspawn.hear(200))
+
+
+def test_programs_end_with_lspawn(home: Path, tmp_path: Path) -> None:
+    (home / ".qmail").write_text("|echo $$ >pid; sleep 300\n")
+    with working(tmp_path) as lspawn:
+        lspawn.hand_over(1)
+        lspawn.deliver(1, 1, instruction_for(home))
+        end = time.monotonic() + 20
+        while not ((home / "pid").exists() and (home / "pid").read_text()) and time.monotonic() < end:
+            time.sleep(0.03)
+
+    pid = int((home / "pid").read_text())
+    while Path(f"/proc/{pid}/stat").exists() and time.monotonic() < end:
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.03)
+    assert not Path(f"/proc/{pid}").exists()
