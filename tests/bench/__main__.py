@@ -6,6 +6,7 @@ ROUNDS=5 ONLY="local_kept relay" MINUTES=9 FOLDER=/a/disk PROFILE=send
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,9 +19,11 @@ from types import FrameType
 from tests.bench import limit, load, measures, postfix, profile, table, toaster
 from tests.bench.load import Failed
 from tests.bench.measures import MEASURES, RATE, Field, Measure
-from tests.bench.side import LOCAL, Address, Plan, Side
+from tests.bench.side import LOCAL, RECIPIENTS, Address, Plan, Side
 from tests.bench.table import Found
 
+SETTLING = 6.0
+"""Seconds after the start until both are idle, and until ext4 has forgotten what an earlier bench deleted."""
 FORGETFUL = {"tmpfs", "ramfs", "overlay"}
 """Kinds of file systems on which a sync is none, or is another's."""
 
@@ -80,12 +83,14 @@ def main() -> int:
     if not options.measures():
         say(f"ONLY= names none of {' '.join(measure.name for measure in MEASURES)}")
         return 1
-    if options.folder:
-        tempfile.tempdir = str(options.folder)
     found = Found()
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as name:
         folder = Path(name)
         folder.chmod(0o755)
+        # ext4 lays the folders of such a folder far from one another, so that a side does not suffer from what
+        # the other one, or a neighbour in /tmp, has just deleted.
+        subprocess.run(["chattr", "+T", name], stderr=subprocess.DEVNULL, check=False)
+        tempfile.tempdir = name
         if (kind := kind_of_disk(folder)) in FORGETFUL:
             say(f"{folder} is on {kind}, where a sync costs nothing: name a folder on a disk, FOLDER=...")
         if options.profiled:
@@ -109,7 +114,7 @@ def compare(folder: Path, options: Options, found: Found) -> None:
         plan = Plan(folder, mailboxes, sink.port)
         sides = [stack.enter_context(start(plan)) for start in (toaster.running, postfix.running)]
         fields = {side.name: Field(sink, addresses(mailboxes)) for side in sides}
-        time.sleep(2)
+        time.sleep(SETTLING)
         for side in sides:
             found.add(side.name, 0, measures.idle(side))
             measures.warm(side, fields[side.name])
@@ -153,6 +158,8 @@ def tell(sides: list[Side], found: Found) -> None:
         "Postfix's settings and their reasons: tests/bench/postfix.py. Times begin with the first connection."
     )
     for side in sides:
+        print(f"\nIdle memory of {side.name}, MB of PSS with {RECIPIENTS:,} mailboxes:")
+        print(", ".join(f"{name} {megabytes:.1f}" for name, megabytes in sorted(side.resting.items())))
         print(f"\nProcessor time of {side.name}, microseconds a message:")
         print(*table.of_processor(side.used), sep="\n")
     print()

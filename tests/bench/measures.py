@@ -115,7 +115,10 @@ def warm(side: Side, field: Field) -> None:
 
 def idle(side: Side) -> Figures:
     """The memory of a side that has nothing to do."""
-    return {"idle_memory": (processes.proportional_megabytes(side.pids()), MEGABYTES)}
+    for process in side.processes():
+        megabytes = processes.proportional_megabytes(process.pid)
+        side.resting[process.name] = side.resting.get(process.name, 0.0) + megabytes
+    return {"idle_memory": (sum(side.resting.values()), MEGABYTES)}
 
 
 MEASURES = [

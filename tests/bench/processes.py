@@ -70,9 +70,9 @@ def _kilobytes(pid: int, file: str, field: str) -> int:
     return 0
 
 
-def proportional_megabytes(pids: list[int]) -> float:
-    """The sum of PSS: what processes share is divided among those that share it."""
-    return sum(_kilobytes(pid, "smaps_rollup", "Pss") for pid in pids) / 1024
+def proportional_megabytes(pid: int) -> float:
+    """PSS: what processes share is divided among those that share it."""
+    return _kilobytes(pid, "smaps_rollup", "Pss") / 1024
 
 
 def forget_peaks(pids: list[int]) -> dict[int, int]:

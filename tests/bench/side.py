@@ -47,6 +47,9 @@ class Side:
     used: dict[str, dict[str, float]] = field(default_factory=dict)
     """Seconds of processor by measure and process, and the measure's messages as `messages`."""
 
+    resting: dict[str, float] = field(default_factory=dict)
+    """Megabytes of PSS by process, when it had nothing to do."""
+
     def new(self, address: Address) -> Path:
         """Where new mail of a mailbox lies."""
         name, domain = address

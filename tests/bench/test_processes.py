@@ -68,8 +68,8 @@ def test_a_process_that_is_gone_has_no_memory_and_no_name() -> None:
         pass
 
     assert [] == processes.tree(gone.pid, name_of)
-    assert 0 == processes.proportional_megabytes([gone.pid])
+    assert 0 == processes.proportional_megabytes(gone.pid)
 
 
 def test_our_own_memory_is_above_a_megabyte() -> None:
-    assert processes.proportional_megabytes([os.getpid()]) > 1
+    assert processes.proportional_megabytes(os.getpid()) > 1
