@@ -212,6 +212,8 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         listeners = [tcpserver.parse_listener(text) for text in argv]
         tls_context = tls.context_of(control)
         bound = tcpserver.bind(one for one in listeners if tls_context is not None or not one.tls)
+        for one in bound:
+            log.line(f"listening on {tcpserver.format_listener(one.listener)}")
         become("qmaild")
         Policy.read(place)
         workers = control.integer("smtpdworkers", 2)
