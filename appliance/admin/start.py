@@ -1,10 +1,12 @@
 """Owns the start: config.yaml is rendered, folders are laid out, and supervisor takes over this process."""
 
 import errno
+import fcntl
 import os
 import resource
 import shlex
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +50,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         return 1
     if sys.stdout.isatty():
         environment["TOASTER_TERMINAL"] = "yes"  # the checklist writes through supervisor, to a pipe
+    let_output_be_opened()
     configuration = place.home / "supervisord.conf"
     command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)]
     sys.stderr.flush()
@@ -69,6 +72,21 @@ def prepare(place: Place, environment: Mapping[str, str]) -> None:
     allow_descriptors()
     if not checkout.in_container(environment):
         write_command(place.home.parent / "toaster", environment)
+
+
+def let_output_be_opened() -> None:
+    """See to it that supervisor can open standard output by its name, as it does for each daemon, and append.
+
+    It cannot if the terminal or file is somebody else's, or if it is a socket: then cat stands in between.
+    """
+    try:
+        os.close(os.open("/dev/stdout", os.O_WRONLY | os.O_APPEND))
+        fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_APPEND)
+    except OSError:
+        # In a session of its own: Ctrl-C is for supervisor, and cat ends with the last who writes to it.
+        cat = subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True)
+        assert cat.stdin is not None
+        os.dup2(cat.stdin.fileno(), 1)
 
 
 def refuse_a_second_start(place: Place) -> None:

@@ -4,6 +4,7 @@ import os
 import resource
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from appliance.net.listeners import Listener
 from appliance.system.place import Place
 from appliance.system.privileges import identity_of, is_root
 from tests.support.site import POP3, SMTP, Site, site
+from tests.support.sources import CHECKOUT
 
 
 @pytest.fixture
@@ -161,3 +163,32 @@ def test_each_daemon_may_have_many_descriptors() -> None:
     start.allow_descriptors()
 
     assert min(most, 16384) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_supervisor_can_open_an_output_that_has_no_name() -> None:
+    program = "from appliance.admin.start import let_output_be_opened as f; f(); open('/dev/stdout', 'ab')"
+    ours, its = socket.socketpair()
+
+    with ours, its:
+        subprocess.run(
+            [sys.executable, "-c", f"{program}.write(b'written by name')"],
+            cwd=CHECKOUT,
+            stdout=its.fileno(),
+            check=True,
+            timeout=20,
+        )
+        ours.settimeout(20)
+
+        assert ours.recv(100) == b"written by name"
+
+
+def test_an_output_file_is_appended_to_by_all_who_write(tmp_path: Path) -> None:
+    program = (
+        "import os; from appliance.admin.start import let_output_be_opened as f; f(); os.write(1, b'two')"
+    )
+
+    with (tmp_path / "log").open("wb") as log:
+        command = ["sh", "-c", f'printf one >>"$1"; exec "$2" -c "{program}"', "sh", log.name, sys.executable]
+        subprocess.run(command, cwd=CHECKOUT, stdout=log, check=True, timeout=20)
+
+    assert (tmp_path / "log").read_bytes() == b"onetwo"

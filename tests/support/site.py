@@ -46,6 +46,8 @@ class Site:
     folder: Path
     base: int
     environ: dict[str, str]
+    user: int | None = None
+    """As whom it is started, if not as ourselves."""
     running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,6 +74,9 @@ class Site:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                user=self.user,
+                group=self.user,
+                extra_groups=None if self.user is None else [],
             )
         return self.running
 
