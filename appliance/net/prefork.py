@@ -14,7 +14,7 @@ from appliance.system import log
 BUCKETS = 16384
 """Counters of connections an address: 400 open connections meet in one of so many about once in five."""
 
-_STOP_SECONDS = 9.0  # a container is given 10 s to stop
+_STOP_SECONDS = 3.0  # a worker that does not end is killed before supervisor kills its master
 _PR_SET_PDEATHSIG = 1
 
 

@@ -96,7 +96,7 @@ class Connection:
     environment: dict[str, str] = field(default_factory=dict)
     """tcp-environ(5) and what the rule sets, such as RELAYCLIENT."""
     on_stop: Callable[[], None] | None = None
-    """Set by the protocol: called at TERM, ends the session within 5 s; else the connection is closed."""
+    """Set by the protocol: called at TERM, ends the session within 2 s; else the connection is closed."""
     transport: asyncio.BaseTransport | None = None
     counted_as: str = ""
     may_relay: bool = True
@@ -133,7 +133,7 @@ class Server:
             raise ValueError("a listener with TLS needs a certificate")
 
     async def run(self) -> None:
-        """Accept until TERM; return when all sessions have ended, 5 s later at most."""
+        """Accept until TERM; return when all sessions have ended, 2 s later at most."""
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()

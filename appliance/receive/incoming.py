@@ -23,7 +23,7 @@ class Handover(Protocol):
 
 
 class Queue(Protocol):
-    """Where accepted messages go; queue.client.AsyncQueueClient is one."""
+    """Where accepted messages go; queue.async_client.AsyncQueueClient is one."""
 
     async def submit(self, envelope: Envelope, body: bytes) -> int:
         """Hand in a message of at most LARGE bytes; returns its number once promised."""
@@ -76,8 +76,8 @@ class Incoming:
             if self._handover is None:
                 number = await self._queue.submit(self._envelope, b"".join(self._parts))
             else:
-                number = await self._handover.close()
-                self._handover = None
+                handover, self._handover = self._handover, None  # its end is said: it cannot be taken back
+                number = await handover.close()
         except Temporary as error:
             return replies.temporary(error.sentence)
         except Permanent as error:
