@@ -65,7 +65,9 @@ def fetchmail(mailbox: Mailbox, folder: Path) -> list[bytes]:
         f"  keep fetchall no rewrite mda '{keep}'\n"
     )
     settings.chmod(0o600)
-    run(["fetchmail", "-f", settings, "--nodetach", "--invisible"], environ={"FETCHMAILHOME": str(folder)})
+    # Root's fetchmail has one pid file for all; tests run side by side.
+    once = ["--nodetach", "--invisible", "--pidfile", f"{folder}/pid"]
+    run(["fetchmail", "-f", settings, *once], environ={"FETCHMAILHOME": str(folder)})
     return [path.read_bytes() for path in sorted(folder.glob("message.*"))]
 
 
