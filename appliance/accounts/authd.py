@@ -30,8 +30,7 @@ class Authd:
     def __init__(self, place: Place, pool: ThreadPoolExecutor) -> None:
         self._place = place
         self._checks = Checks(pool, {})
-        self._fault: Temporary | None = None
-        self.reload()
+        self._fault: Temporary | None = Temporary(UNREADABLE)
 
     def reload(self) -> None:
         """Read the table again; one that cannot be read leaves the old in force."""
@@ -97,6 +96,7 @@ async def _serve(listener: socket.socket, place: Place) -> None:
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="verify") as pool:
         authd = Authd(place, pool)
         loop.add_signal_handler(signal.SIGHUP, authd.reload)
+        authd.reload()
         server = await asyncio.start_unix_server(authd.converse, sock=listener)
         await stop.wait()
         server.close()
@@ -107,6 +107,7 @@ async def _serve(listener: socket.socket, place: Place) -> None:
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """authd(8): takes no arguments; HUP reads the passwords again, TERM ends it."""
     log.open("authd")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing is read yet that would have to be read again
     place = Place.from_environ(environ)
     listener = bind_unix(place.socket("authd"))
     become("qmailp")

@@ -46,7 +46,6 @@ class Pop3d:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # nothing is read that could be read again
         loop.add_reader(listener, self._accept, listener)
         await stop.wait()
         loop.remove_reader(listener)
@@ -133,6 +132,7 @@ async def _read_exactly(connection: socket.socket, size: int) -> bytes:
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """pop3d(8): takes no arguments; TERM ends it, and all sessions without deleting anything."""
     log.open("pop3d")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing is read that could be read again
     place = Place.from_environ(environ)
     listener = bind_unix(place.socket("pop3d"))
     asyncio.run(_run(place, listener))

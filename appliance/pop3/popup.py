@@ -5,6 +5,7 @@ worker's after it, comes back on the same connection. TLS ends here.
 """
 
 import asyncio
+import signal
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -183,6 +184,7 @@ def _say(text: str) -> None:
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """popup(8): listens where its arguments say (`pop3:0.0.0.0:110 pop3s:0.0.0.0:995:tls`) until TERM."""
     log.open("popup", batched=True)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server listens to it, all is read anyway
     place = Place.from_environ(environ)
     control = Control(place.control)
     try:

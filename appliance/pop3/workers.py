@@ -9,21 +9,23 @@ import contextlib
 import os
 import signal
 import socket
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from appliance.pop3 import worker
 from appliance.system import log
 from appliance.system.privileges import Identity, become_identity, is_root
 
 KEEP_SECONDS = 120.0
+MOST_WAITING = 1024  # connections that a worker has not taken yet
 _STOP_SECONDS = 2.0  # a container is given 10 s to stop all its daemons, one by one
 
 
 @dataclass(slots=True)
 class _Running:
-    pid: int
     channel: socket.socket
     sessions: int = 0
+    waiting: deque[tuple[bytes, int]] = field(default_factory=deque)
     letting_go: asyncio.TimerHandle | None = None
 
 
@@ -38,19 +40,33 @@ class Workers:
         self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     def hand(self, identity: Identity, payload: bytes, descriptor: int) -> None:
-        """Give a connection to the owner's worker; BlockingIOError if it does not keep up."""
+        """Give a connection to the owner's worker; OSError if he keeps too many waiting, or has none."""
         running = self._running.get(identity)
         if running is None:
             running = self._running[identity] = self._start(identity)
         if running.letting_go is not None:
             running.letting_go.cancel()
             running.letting_go = None
+        if len(running.waiting) >= MOST_WAITING:
+            raise BlockingIOError("the worker does not keep up")
         running.sessions += 1
+        running.waiting.append((payload, os.dup(descriptor)))
+        self._send(identity, running)
+
+    def _send(self, identity: Identity, running: _Running) -> None:
+        """Hand over what waits; the kernel takes ten at a time (net.unix.max_dgram_qlen)."""
+        self._loop.remove_writer(running.channel)
         try:
-            socket.send_fds(running.channel, [payload], [descriptor])
-        except OSError:
-            self._ended(identity, 1)
-            raise
+            while running.waiting:
+                payload, descriptor = running.waiting[0]
+                socket.send_fds(running.channel, [payload], [descriptor])
+                running.waiting.popleft()
+                os.close(descriptor)
+        except BlockingIOError:
+            self._loop.add_writer(running.channel, self._send, identity, running)
+        except OSError as error:  # it died; who comes again finds another
+            log.line(f"warning: lost the worker of uid {identity.uid}: {error.strerror}")
+            self._let_go(identity, running.channel)
 
     async def stop(self) -> None:
         """Have all workers end their sessions, and wait for them."""
@@ -73,7 +89,7 @@ class Workers:
         self._pids.add(pid)
         self._all_ended.clear()
         self._loop.add_reader(here, self._hear, identity, here)
-        return _Running(pid, here)
+        return _Running(here)
 
     def _hear(self, identity: Identity, channel: socket.socket) -> None:
         try:
@@ -97,9 +113,13 @@ class Workers:
 
     def _let_go(self, identity: Identity, channel: socket.socket) -> None:
         self._loop.remove_reader(channel)
+        self._loop.remove_writer(channel)
         running = self._running.get(identity)
         if running is not None and running.channel is channel:
             del self._running[identity]
+            for _, descriptor in running.waiting:
+                os.close(descriptor)
+            running.waiting.clear()
         channel.close()
 
     def _reap(self) -> None:

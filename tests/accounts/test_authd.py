@@ -14,18 +14,17 @@ from appliance.accounts.exchange import Question, format_question, parse_answer
 from appliance.formats.frame import FrameBuffer, format_frame
 from appliance.formats.outcome import Temporary
 from appliance.system.privileges import IDENTITIES, is_root
-from tests.support.pop3_rig import OWNER, Pop3Rig, make_rig
+from tests.support.pop3_rig import OWNER, Pop3Rig, pop3_rig
 from tests.support.waiting import wait_for
 
 ALICE = "alice@example.test"
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Pop3Rig]:
-    rig = make_rig(tmp_path / "home", {})
-    rig.add(ALICE, "secret")
-    yield rig
-    rig.stop()
+def rig() -> Iterator[Pop3Rig]:
+    with pop3_rig() as rig:
+        rig.add(ALICE, "secret")
+        yield rig
 
 
 def login(rig: Pop3Rig, user: str, password: str) -> bytes | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from appliance.accounts.checkpassword import parse_told
 from appliance.formats.outcome import FormatError
 from appliance.system.privileges import is_root
-from tests.support.pop3_rig import OWNER, Pop3Rig, make_rig
+from tests.support.pop3_rig import OWNER, Pop3Rig, pop3_rig
 from tests.support.sources import CHECKOUT
 
 PROGRAM = "import os, sys; import appliance.accounts.checkpassword as c; "
@@ -21,13 +21,11 @@ PROGRAM += "sys.exit(c.main(sys.argv[1:], os.environ))"
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pop3Rig]:
-    base = tmp_path_factory.mktemp("checkpassword")
-    rig = make_rig(base / "home", {})
-    rig.add("alice@example.test", "secret")
-    rig.start("authd")
-    yield rig
-    rig.stop()
+def rig() -> Iterator[Pop3Rig]:
+    with pop3_rig() as rig:
+        rig.add("alice@example.test", "secret")
+        rig.start("authd")
+        yield rig
 
 
 def checkpassword(rig: Pop3Rig, told: bytes, *program: str) -> subprocess.CompletedProcess[bytes]:

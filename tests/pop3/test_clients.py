@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clients import Mailbox, curl, fetchmail, mpop, run
-from tests.support.pop3_rig import Pop3Rig, deliver, make_rig
+from tests.support.pop3_rig import Pop3Rig, deliver, pop3_rig
 
 USER, PASSWORD = "alice@example.test", "secret"
 MESSAGES = [
@@ -31,14 +31,13 @@ def by_curl_in_one_connection(mailbox: Mailbox, folder: Path) -> list[bytes]:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Pop3Rig]:
-    rig = make_rig(tmp_path / "home", {})
-    maildir = rig.add(USER, PASSWORD)
-    for number, message in enumerate(MESSAGES, 1):
-        deliver(maildir, f"100000000{number}.{number}.h", message, 1_000_000_000 + number)
-    rig.start()
-    yield rig
-    rig.stop()
+def rig() -> Iterator[Pop3Rig]:
+    with pop3_rig() as rig:
+        maildir = rig.add(USER, PASSWORD)
+        for number, message in enumerate(MESSAGES, 1):
+            deliver(maildir, f"100000000{number}.{number}.h", message, 1_000_000_000 + number)
+        rig.start()
+        yield rig
 
 
 def without_additions(message: bytes) -> bytes:
@@ -65,6 +64,6 @@ def test_fetchmail_that_keeps_nothing_empties_the_mailbox(rig: Pop3Rig, tmp_path
         f"  user '{USER}' password '{PASSWORD}' sslproto '' no keep fetchall mda 'cat >/dev/null'\n"
     )
     settings.chmod(0o600)
-    run(["fetchmail", "-f", settings, "--nodetach"], environ={"FETCHMAILHOME": str(tmp_path)})
+    run(["fetchmail", "-f", settings, "--nodetach", "--pidfile", tmp_path / "pid"])
 
     assert [] == list((rig.folder / "mail/example.test/alice/Maildir").glob("*/*"))

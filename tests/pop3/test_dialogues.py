@@ -22,7 +22,7 @@ import pytest
 from appliance.pop3.session import Session
 from appliance.protocols import pop3
 from appliance.protocols import pop3_replies as replies
-from tests.support.pop3_rig import Client, Pop3Rig, deliver, make_rig
+from tests.support.pop3_rig import Client, Pop3Rig, deliver, pop3_rig
 from tests.support.sources import CHECKOUT
 
 SCRIPTS = sorted((CHECKOUT / "tests/dialogues/pop3").glob("*.txt"))
@@ -172,12 +172,11 @@ def test_dialogue_with_the_protocol_alone(script: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pop3Rig]:
-    rig = make_rig(tmp_path_factory.mktemp("dialogues") / "home", {})
-    rig.add(USER, PASSWORD)
-    rig.start()
-    yield rig
-    rig.stop()
+def rig() -> Iterator[Pop3Rig]:
+    with pop3_rig() as rig:
+        rig.add(USER, PASSWORD)
+        rig.start()
+        yield rig
 
 
 @each_script

@@ -78,7 +78,8 @@ def trusting() -> ssl.SSLContext:
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    return server_context(*self_signed(tmp_path_factory.mktemp("tls"), "mail.test"))
+    path = self_signed(tmp_path_factory.mktemp("tls") / "both.pem", "mail.test")
+    return server_context(path, path)
 
 
 def play(
@@ -189,13 +190,13 @@ def test_one_who_does_not_log_in_in_time_is_cut(tmp_path: Path, monkeypatch: pyt
 
 
 def test_one_who_is_logged_in_has_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(popups, "LOGIN_SECONDS", 0.1)
+    monkeypatch.setattr(popups, "LOGIN_SECONDS", 0.3)
 
     async def story(stage: Stage) -> bytes:
         streams = await stage.connect()
         for line in (b"USER alice", b"PASS secret"):
             await ask(streams, line)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.35)
         said = await ask(streams, b"NOOP")
         streams[1].close()
         return said

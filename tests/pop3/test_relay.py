@@ -161,10 +161,10 @@ def test_one_who_does_not_read_the_last_words_is_cut(monkeypatch: pytest.MonkeyP
 
 
 def test_two_who_are_silent_too_long_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relays, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(relays, "IDLE_SECONDS", 0.3)
 
     async def story(ends: Ends) -> bool:
-        for _ in range(4):
+        for _ in range(9):
             ends.client.send(b"NOOP\r\n")
             await asyncio.sleep(0.04)
         assert not ends.protocol.is_lost

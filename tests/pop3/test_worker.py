@@ -174,19 +174,19 @@ def test_an_idle_session_ends_and_deletes_nothing(maildir: Path, monkeypatch: py
 
 
 def test_a_session_that_goes_on_is_not_idle(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "IDLE_SECONDS", 0.15)
+    monkeypatch.setattr(workers, "IDLE_SECONDS", 0.5)
 
     async def story(channel: Channel) -> int:
         reader, writer = await channel.login(maildir)
         answered = 0
-        for _ in range(10):
+        for _ in range(16):
             writer.write(b"NOOP\r\n")
             answered += await reader.readline() == b"+OK \r\n"
             await asyncio.sleep(0.04)
         writer.close()
         return answered
 
-    assert 10 == play(story)
+    assert 16 == play(story)
 
 
 def test_a_reader_who_stands_still_is_cut(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

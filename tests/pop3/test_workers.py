@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,18 @@ from appliance.pop3 import workers as pop3_workers
 from appliance.pop3.handover import Admission, format_admission
 from appliance.pop3.workers import Workers
 from appliance.system.privileges import Identity, is_root
-from tests.support.pop3_rig import OWNER, own
+from tests.support.pop3_rig import OWNER, open_folder, own
 
 IDENTITY = Identity(OWNER, OWNER) if is_root() else Identity(os.getuid(), os.getgid())
 
 
 @pytest.fixture
-def maildir(tmp_path: Path) -> Path:
-    for folder in ("tmp", "new", "cur"):
-        (tmp_path / "Maildir" / folder).mkdir(parents=True)
-    for entered in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        entered.chmod(0o755)
-    own(tmp_path)
-    return tmp_path / "Maildir"
+def maildir() -> Iterator[Path]:
+    with open_folder() as home:
+        for folder in ("tmp", "new", "cur"):
+            (home / "Maildir" / folder).mkdir(parents=True)
+        own(home)
+        yield home / "Maildir"
 
 
 class Pop3d:
@@ -153,3 +152,47 @@ def test_stop_ends_all_workers(maildir: Path) -> None:
     play(story)
 
     assert set() == set(children()) - before
+
+
+def test_more_logins_at_once_than_the_kernel_takes_all_get_their_session(maildir: Path) -> None:
+    async def story(pop3d: Pop3d) -> list[bytes]:
+        pairs = [socket.socketpair() for _ in range(60)]
+        payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir / "none")))
+        for _, server in pairs:
+            with server:
+                pop3d.workers.hand(IDENTITY, payload, server.fileno())
+        said = []
+        for client, _ in pairs:
+            with client:
+                client.setblocking(False)
+                said.append(await asyncio.get_running_loop().sock_recv(client, 100))
+        return said
+
+    assert [b"-ERR this user has no $HOME/Maildir\r\n"] * 60 == play(story)
+
+
+def hand_many(workers: Workers, payload: bytes, connection: socket.socket) -> None:
+    for _ in range(2000):
+        workers.hand(IDENTITY, payload, connection.fileno())
+
+
+def test_connections_that_a_worker_does_not_take_are_bounded(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pop3_workers, "MOST_WAITING", 5)
+
+    async def story(pop3d: Pop3d) -> bytes:
+        before = set(children())
+        await pop3d.login(maildir)
+        (worker,) = set(children()) - before
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir)))
+            with socket.socket() as any_socket, pytest.raises(BlockingIOError):
+                hand_many(pop3d.workers, payload, any_socket)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        await pop3d.leave()
+        return b"done"
+
+    assert b"done" == play(story)
