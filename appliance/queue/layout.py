@@ -11,6 +11,7 @@ A message waits in qmail's own layout, so `ls`, `cat` and `touch queue/info/15/2
 """
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -44,6 +45,24 @@ def prepare(queue: Path, identity: Identity) -> None:
     status = queue.stat()
     if (status.st_uid, status.st_gid) != identity:
         os.chown(queue, *identity)
+
+
+def claim(queue: Path, identity: Identity) -> int:
+    """Be the only send on this queue as long as the descriptor is open; BlockingIOError if another one is.
+
+    The lock is that of qmail-send, so that one of qmail's own and ours never work on one queue.
+    """
+    folder = queue / "lock"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    mutex = os.open(folder / "sendmutex", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        for made in (folder, folder / "sendmutex"):
+            os.chown(made, *identity)
+        fcntl.flock(mutex, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(mutex)
+        raise
+    return mutex
 
 
 class Layout:

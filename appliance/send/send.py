@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from appliance.formats.outcome import Temporary
-from appliance.queue.layout import Layout, prepare
+from appliance.queue.layout import Layout, claim, prepare
 from appliance.queue.log import Log
 from appliance.send import lines
 from appliance.send.acceptance import Acceptance
@@ -207,11 +207,15 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         settings = read_settings(Control(place.control))
         prepare(place.queue, privileges.identity_of("qmailq"))
+        claim(place.queue, privileges.identity_of("qmailq"))
         listener = privileges.bind_unix(place.socket("queue"))
         privileges.become("qmailq")
         send = Send(place, settings, listener)
     except Temporary as error:
         log.line(f"alert: cannot start: {error.sentence}")
+        return 111
+    except BlockingIOError:
+        log.line("alert: cannot start: qmail-send is already running")
         return 111
     except OSError as error:
         log.line(f"alert: cannot start: {error}")

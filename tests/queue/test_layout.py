@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.queue.layout import Layout, Settlement, prepare
+from appliance.queue.layout import Layout, Settlement, claim, prepare
 from appliance.system.privileges import Identity
 
 BIRTH = 1_000_000_000
@@ -141,3 +141,13 @@ def test_the_top_folder_changes_hands_when_we_are_root(
     prepare(tmp_path / "queue", Identity(7794, 2108))
 
     assert [(tmp_path / "queue", 7794, 2108)] == given
+
+
+def test_a_queue_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
+    ourselves = Identity(os.geteuid(), os.getegid())
+    mutex = claim(tmp_path, ourselves)
+
+    with pytest.raises(BlockingIOError):
+        claim(tmp_path, ourselves)
+    os.close(mutex)
+    os.close(claim(tmp_path, ourselves))

@@ -16,7 +16,9 @@ import pytest
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import Temporary
 from appliance.queue.client import QueueClient
+from appliance.queue.layout import claim
 from appliance.send import send
+from appliance.system import privileges
 from tests.support.failing_files import FailingDisk
 from tests.support.queue_rig import DONE, LATER, Rig
 
@@ -150,3 +152,25 @@ def test_as_a_process_it_takes_mail_and_stops_on_term(open_folder: Path) -> None
     assert 0 == process.returncode
     assert f"send: new msg {number}\n" in log
     assert "send: status: exiting\n" in log
+
+
+def test_a_second_one_leaves_the_first_its_queue_and_its_socket(open_folder: Path) -> None:
+    (open_folder / "control").mkdir()
+    (open_folder / "run").mkdir()
+    (open_folder / "control" / "me").write_text("mx.example.test\n")
+    (open_folder / "run" / "queue.sock").touch()
+    (open_folder / "queue").mkdir()
+    ourselves = privileges.Identity(os.geteuid(), os.getegid())
+    mutex = claim(open_folder / "queue", ourselves)
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance", "send"],
+        env={**os.environ, "TOASTER_HOME": str(open_folder)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    os.close(mutex)
+
+    assert (111, True) == (done.returncode, (open_folder / "run" / "queue.sock").is_file())
+    assert "alert: cannot start: qmail-send is already running\n" in done.stderr

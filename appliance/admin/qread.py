@@ -1,0 +1,46 @@
+"""Owns the programs qmail-qread and qmail-qstat (their manual pages, section 8): what waits, and how much."""
+
+import sys
+from collections.abc import Iterator, Mapping
+
+from appliance.formats.date822 import format_date
+from appliance.queue import census
+from appliance.queue.census import Waiting
+from appliance.system.errors import words_of
+from appliance.system.place import Place
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """List every message that waits, with its recipients; 0, or 111 if the queue cannot be read."""
+    try:
+        for message in census.waiting(Place.from_environ(environ).queue):
+            sys.stdout.buffer.writelines(_lines(message))
+    except OSError as error:
+        return _fatal("qmail-qread", error)
+    sys.stdout.flush()
+    return 0
+
+
+def stat(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Say how many messages there are, and how many send has promised and not tried; 0 or 111."""
+    queue = Place.from_environ(environ).queue
+    try:
+        fresh = census.unsettled(queue)
+        print(f"messages in queue: {len(fresh | census.settled(queue))}")
+        print(f"messages in queue but not yet preprocessed: {len(fresh)}")
+    except OSError as error:
+        return _fatal("qmail-qstat", error)
+    return 0
+
+
+def _lines(message: Waiting) -> Iterator[bytes]:
+    date = format_date(message.birth).replace("-0000", "GMT").encode()
+    mark = b" bouncing" if message.is_bouncing else b""
+    yield b"%b  #%d  %d  <%b> %b\n" % (date, message.number, message.size, message.sender, mark)
+    for channel, recipient in message.recipients:
+        yield b"%b\t%b\t%b\n" % (b"  done" if recipient.done else b"", channel.encode(), recipient.address)
+
+
+def _fatal(program: str, error: OSError) -> int:
+    sys.stderr.write(f"{program}: fatal: unable to read the queue: {words_of(error)}\n")
+    return 111

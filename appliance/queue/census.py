@@ -1,0 +1,61 @@
+"""Owns what can be told of the messages in the queue without touching them, while send runs or not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from appliance.formats.envelope import Recipient
+from appliance.formats.outcome import FormatError
+from appliance.queue import record
+from appliance.queue.layout import CHANNELS, SPLIT, Layout
+
+
+class Waiting(NamedTuple):
+    """A message that waits: birth in seconds since 1970, size in bytes, recipients by channel."""
+
+    number: int
+    birth: int
+    size: int
+    sender: bytes
+    recipients: list[tuple[str, Recipient]]
+    is_bouncing: bool
+
+
+def unsettled(queue: Path) -> set[int]:
+    """The messages that only the accept log holds; OSError."""
+    live: set[int] = set()
+    for path in sorted((queue / "todo").glob("*.log"), key=lambda path: int(path.stem)):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # finished while we looked
+        for entry in record.read_records(int(path.stem), content):
+            if entry.kind in (record.MESSAGE, record.ENVELOPE):
+                live.add(entry.number)
+            elif entry.kind in (record.DONE, record.SETTLED):
+                live.discard(entry.number)
+    return live
+
+
+def settled(queue: Path) -> set[int]:
+    """The messages whose body lies in mess/; OSError."""
+    layout = Layout(queue)
+    return {number for part in range(SPLIT) for number in layout.numbers("mess", part)}
+
+
+def waiting(queue: Path) -> Iterator[Waiting]:
+    """Every message that waits, folder by folder; what goes while we look is passed over. OSError."""
+    layout = Layout(queue)
+    for part in range(SPLIT):
+        for number in sorted(layout.numbers("info", part)):
+            try:
+                yield _look(layout, number)
+            except (FileNotFoundError, FormatError):
+                continue
+
+
+def _look(layout: Layout, number: int) -> Waiting:
+    sender, birth = layout.sender_and_birth(number)
+    size = layout.path("mess", number).stat().st_size
+    found = [(name, recipient) for name in CHANNELS for recipient in layout.recipients(name, number)]
+    return Waiting(number, birth, size, sender, found, layout.path("bounce", number).exists())
