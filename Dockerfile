@@ -41,6 +41,8 @@ ENV PATH=/opt/toaster/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TOASTER_CONTAINER=yes
 WORKDIR /opt/toaster/app
+# qmail's programs by name: for .qmail files, and for who looks around in the container.
+RUN python -m appliance launchers /usr/local/bin
 EXPOSE 25 587 465 110 995
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=1s CMD ["python", "-m", "appliance", "health"]

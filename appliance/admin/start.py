@@ -26,6 +26,7 @@ from appliance.system.place import Place
 from appliance.system.privileges import identity_of, is_root
 
 DESCRIPTORS = 16384
+PROGRAMS_OF_IMAGE = Path("/usr/local/bin")
 REFUSAL = "this host keeps no mail: {} on no volume (#4.3.0)"
 
 
@@ -70,8 +71,7 @@ def prepare(place: Place, environment: Mapping[str, str]) -> None:
     refuse_mail_that_would_be_lost(place, accepts_loss, checkout.in_container(environment))
     check_ports(health.listeners(place.home / "supervisord.conf"))
     allow_descriptors()
-    if not checkout.in_container(environment):
-        write_command(place.home.parent / "toaster", environment)
+    lay_out_programs(place, environment)
 
 
 def let_output_be_opened() -> None:
@@ -166,6 +166,12 @@ def allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def write_command(path: Path, environment: Mapping[str, str]) -> None:
-    """The command `toaster` for this very appliance."""
-    files.replace(path, checkout.command(environment).encode(), 0o755)
+def lay_out_programs(place: Place, environment: Mapping[str, str]) -> None:
+    """Put qmail's programs into home/bin, where .qmail files look, and `toaster` beside the home."""
+    folder = place.home / "bin"
+    if checkout.in_container(environment):
+        if not folder.exists():
+            folder.symlink_to(PROGRAMS_OF_IMAGE)
+        return
+    subprocess.run([sys.executable, "-m", "appliance", "launchers", str(folder)], env=environment, check=True)
+    files.replace(place.home.parent / "toaster", checkout.command(environment).encode(), 0o755)

@@ -59,6 +59,7 @@ def test_it_renders_and_makes_queue_mailboxes_and_the_command(new: Site) -> None
     assert (new.place.mail / "example.test" / "alice" / "Maildir" / "new").is_dir()
     assert identity_of("qmailq").uid == new.place.queue.stat().st_uid
     assert stat.S_IXUSR & (new.folder / "toaster").stat().st_mode
+    assert stat.S_IXOTH & (new.place.home / "bin" / "qmail-queue").stat().st_mode
 
 
 def test_a_second_start_renders_the_same_tree(new: Site) -> None:

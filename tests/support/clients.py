@@ -67,7 +67,7 @@ def fetchmail(mailbox: Mailbox, folder: Path) -> list[bytes]:
     settings.chmod(0o600)
     # Root's fetchmail has one pid file for all; tests run side by side.
     once = ["--nodetach", "--invisible", "--pidfile", f"{folder}/pid"]
-    run(["fetchmail", "-f", settings, *once], environ={"FETCHMAILHOME": str(folder)})
+    run(["fetchmail", "-f", str(settings), *once], environ={"FETCHMAILHOME": str(folder)})
     return [path.read_bytes() for path in sorted(folder.glob("message.*"))]
 
 
