@@ -247,3 +247,46 @@ def test_another_user_may_not_speak_with_pop3d(rig: Pop3Rig) -> None:
     # Only root can be somebody else; anybody else is himself, and may speak with his own daemon.
     expected = 0 if is_root() else len(b"+OK \r\n")
     assert expected == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_large_message_goes_through_whole_and_lies_nowhere_whole_in_memory(
+    rig: Pop3Rig, maildir: Path
+) -> None:
+    line = b".line of a large message, which begins with a dot\n"
+    deliver(maildir, "1000000001.1.h", b"Subject: large\n\n" + line * 1_000_000)
+    rig.start()
+    with rig.client() as client:
+        client.reply()
+        client.login(ALICE, "secret")
+        client.say(b"RETR 1")
+        assert b"+OK " == client.reply()
+        got = sum(map(len, client.many()))
+        largest = max(memory_of(rig.running[name].pid) for name in ("popup", "pop3d"))
+
+    assert (len(line) + 2) * 1_000_000 + len(b"Subject: large\r\n\r\n\r\n") == got
+    assert largest < 40_000
+
+
+def memory_of(pid: int) -> int:
+    """The most kB that a process, or a worker of it, has had in memory so far."""
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = [Path(f"/proc/{each}/status").read_text().partition("VmHWM:")[2] for each in (pid, *workers)]
+    return max(int(status.split()[0]) for status in found)
+
+
+def test_one_who_hangs_up_in_the_midst_of_a_message_leaves_the_mailbox_free(
+    rig: Pop3Rig, maildir: Path
+) -> None:
+    deliver(maildir, "1000000001.1.h", b"x\n" * 5_000_000)
+    rig.start()
+    with rig.client() as client:
+        client.reply()
+        client.login(ALICE, "secret")
+        client.say(b"DELE 1\r\nRSET\r\nRETR 1")
+        client.reply()
+    rig.wait_for_quiet()
+    with rig.client() as client:
+        client.reply()
+
+        assert b"+OK " == client.login(ALICE, "secret")
+        assert b"+OK 1 10000000" == client.ask(b"STAT")
