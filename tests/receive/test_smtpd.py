@@ -1,5 +1,6 @@
 """Owns the tests of smtpd as a process: real sockets, TLS, signals, real clients."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -10,13 +11,18 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from appliance.net import tcpserver
+from appliance.net.tcpserver import Connection, Listener
+from appliance.receive.policy import Policy
+from appliance.receive.smtpd import Session, Worker
 from tests.support import clients, dialogue
 from tests.support.certificate import self_signed
+from tests.support.smtp_rig import place_of
 from tests.support.smtpd_rig import SmtpdRig, smtpd
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
@@ -269,3 +275,82 @@ def test_what_cannot_begin_says_why(
         )
 
     assert (code, True) == (done.returncode, sentence in done.stderr), done.stderr
+
+
+def in_this_process(story: Callable[[Session, socket.socket, float], Awaitable[None]]) -> None:
+    """A session whose clock the story may set: it is given the time at which the session began."""
+
+    async def within() -> None:
+        near, far = socket.socketpair()
+        with tempfile.TemporaryDirectory() as folder, far:
+            place = place_of(Path(folder), {})
+            worker = Worker(place, Policy.read(place), None)
+            session = Session(worker, Connection(1, Listener("smtp", "127.0.0.1", 25, False)))
+            far.settimeout(5)
+            near.setblocking(False)
+            await worker.loop.connect_accepted_socket(lambda: session, near)
+            await asyncio.sleep(0.01)
+            assert far.recv(100) == b"220 mx.lab.test ESMTP\r\n"
+            await story(session, far, worker.loop.time())
+            if session.transport is not None:
+                session.transport.close()
+            await asyncio.sleep(0.01)
+            assert worker.sessions == set()
+
+    tcpserver.run(within())
+
+
+async def heard_by(far: socket.socket) -> bytes:
+    await asyncio.sleep(0.01)
+    return far.recv(10_000)
+
+
+def test_a_text_that_trickles_is_too_slow_after_its_first_minute() -> None:
+    async def story(session: Session, far: socket.socket, began: float) -> None:
+        for said in ENVELOPE[:2]:
+            far.sendall(said)
+            await heard_by(far)
+        session.conversation.session.accept_recipient(b"joe@lab.test")  # there is no lspawn to ask
+        far.sendall(ENVELOPE[2])
+        assert b"354 go ahead\r\n" == await heard_by(far)
+        far.sendall(b"x" * 512 * 50 + b"\r\n")
+        await asyncio.sleep(0.01)
+
+        for seconds in (49, 59):
+            session._heard = began + seconds
+            session.look(began + seconds)
+            assert session._closed_at is None
+        session._heard = began + 70
+        session.look(began + 70)
+
+        assert b"451 too slow (#4.4.2)\r\n" == await heard_by(far)
+
+    in_this_process(story)
+
+
+def test_a_part_of_a_command_is_no_sign_of_life() -> None:
+    async def story(session: Session, far: socket.socket, began: float) -> None:
+        session._heard = began - 299.9
+        far.sendall(b"NOO")
+        await asyncio.sleep(0.01)
+        session.look(began + 1)
+
+        assert b"451 timeout (#4.4.2)\r\n" == await heard_by(far)
+
+    in_this_process(story)
+
+
+def test_a_peer_that_does_not_even_read_is_cut() -> None:
+    async def story(session: Session, far: socket.socket, began: float) -> None:
+        session._writer.write(b"x" * 10_000_000)
+        session.stop()
+        assert session.transport is not None
+        session.look(began + 299)
+        await asyncio.sleep(0.01)
+        assert session.transport is not None
+        session.look(began + 400)
+        await asyncio.sleep(0.01)
+
+        assert session.transport is None
+
+    in_this_process(story)
