@@ -42,7 +42,7 @@ class Rig:
     rules: bytes = b":allow\n"
     control: dict[str, str] = field(default_factory=dict)
     accept: Callable[[Connection], asyncio.BaseProtocol] = Echo
-    pair: tuple[Path, Path] | None = None
+    certificate: Path | None = None
     server: Server = field(init=False)
     port: int = field(init=False)
 
@@ -59,8 +59,9 @@ class Rig:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["Rig"]:
-        bound = tcpserver.bind([Listener("smtp", "127.0.0.1", 0, self.pair is not None)])
-        context = None if self.pair is None else tls.server_context(*self.pair)
+        pem = self.certificate
+        bound = tcpserver.bind([Listener("smtp", "127.0.0.1", 0, pem is not None)])
+        context = None if pem is None else tls.server_context(pem, pem)
         self.port = bound[0].listener.port
         self.server = Server(bound, self.accept, Settings.read(self.place), context)
         running = asyncio.create_task(self.server.run())
@@ -344,7 +345,7 @@ def test_a_protocol_that_fails_to_begin_costs_its_connection_only(
 
 
 def test_a_tls_listener_begins_with_tls(rig: Rig, tmp_path: Path) -> None:
-    rig.pair = self_signed(tmp_path, "mx.test")
+    rig.certificate = self_signed(tmp_path / "pem", "mx.test")
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
 
@@ -357,7 +358,7 @@ def test_a_tls_listener_begins_with_tls(rig: Rig, tmp_path: Path) -> None:
 
 
 def test_a_peer_that_fails_at_tls_is_counted_out(rig: Rig, tmp_path: Path) -> None:
-    rig.pair = self_signed(tmp_path, "mx.test")
+    rig.certificate = self_signed(tmp_path / "pem", "mx.test")
 
     async def story() -> None:
         with contextlib.suppress(ConnectionResetError):

@@ -12,10 +12,8 @@ from tests.support.certificate import self_signed
 
 
 def control_with(folder: Path, host: str) -> Control:
-    folder.mkdir(exist_ok=True)
-    certificate, key = self_signed(folder, host)
-    (folder / "servercert").write_text(f"{certificate}\n")
-    (folder / "serverkey").write_text(f"{key}\n")
+    pem = self_signed(folder / "both.pem", host)
+    (folder / "servercert").write_text(f"{pem}\n")
     return Control(folder)
 
 
@@ -46,26 +44,23 @@ def test_the_certificate_of_control_is_shown_with_tls_1_2_at_least(tmp_path: Pat
     assert b"mx.test" in certificate_shown(context)
 
 
-def test_one_file_may_hold_certificate_and_key(tmp_path: Path) -> None:
+def test_the_key_may_be_in_a_file_of_its_own(tmp_path: Path) -> None:
     control = control_with(tmp_path, "mx.test")
-    both = tmp_path / "both.pem"
-    both.write_bytes((tmp_path / "certificate.pem").read_bytes() + (tmp_path / "key.pem").read_bytes())
-    (tmp_path / "servercert").write_text(f"{both}\n")
-    (tmp_path / "serverkey").unlink()
+    begin, middle, rest = (tmp_path / "both.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
+    (tmp_path / "both.pem").write_text(middle + rest)
+    (tmp_path / "key.pem").write_text(begin)
+    (tmp_path / "serverkey").write_text(f"{tmp_path}/key.pem\n")
 
     assert tls.context_of(control) is not None
 
 
 def test_a_pair_that_does_not_fit_is_temporary(tmp_path: Path) -> None:
-    certificate, _ = self_signed(tmp_path, "one.test")
-    other = tmp_path / "other"
-    other.mkdir()
-    _, key = self_signed(other, "two.test")
+    one, two = self_signed(tmp_path / "one.pem", "one.test"), self_signed(tmp_path / "two.pem", "two.test")
 
     with pytest.raises(Temporary, match="certificate"):
-        tls.server_context(certificate, key)
+        tls.server_context(one, two)
     with pytest.raises(Temporary, match="No such file"):
-        tls.server_context(tmp_path / "none", key)
+        tls.server_context(tmp_path / "none", one)
 
 
 def test_a_renewed_certificate_is_shown_by_the_context_in_use(tmp_path: Path) -> None:
@@ -81,8 +76,8 @@ def test_a_bad_renewal_leaves_the_old_certificate_in_use(tmp_path: Path) -> None
     control = control_with(tmp_path, "old.test")
     context = tls.context_of(control)
     assert context is not None
-    self_signed(tmp_path, "new.test")
-    (tmp_path / "key.pem").write_text("no key")
+    _, middle, rest = self_signed(tmp_path / "both.pem", "new.test").read_text().partition("-----BEGIN CERT")
+    (tmp_path / "both.pem").write_text(middle + rest)  # the key is missing
 
     with pytest.raises(Temporary):
         tls.renew(context, control)

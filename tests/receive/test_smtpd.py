@@ -142,9 +142,8 @@ def test_a_session_has_an_end() -> None:
 def encrypting(*listeners: str) -> Iterator[SmtpdRig]:
     """smtpd with a certificate."""
     with tempfile.TemporaryDirectory() as folder:
-        certificate, key = self_signed(Path(folder), "mx.lab.test")
-        control = {"servercert": f"{certificate}\n", "serverkey": f"{key}\n"}
-        with smtpd(control, listeners=("smtp:127.0.0.1:0", *listeners)) as rig:
+        certificate = self_signed(Path(folder) / "pem", "mx.lab.test")
+        with smtpd({"servercert": f"{certificate}\n"}, listeners=("smtp:127.0.0.1:0", *listeners)) as rig:
             yield rig
 
 
