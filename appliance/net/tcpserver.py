@@ -47,6 +47,8 @@ Accept = Callable[["Connection"], asyncio.BaseProtocol]
 _PAUSE = 0.05  # seconds between looks at the limit, or at a table of descriptors that was full
 _GRACE = 2.0  # seconds that sessions have to end after TERM: seven daemons stop one by one, in ten seconds
 _HANDSHAKE_SECONDS = 30.0
+# What wait(2) says of a process that ended with 100 or 111, as tcpserver's for a connection do.
+_DENIED, _FAILED = 100 << 8, 111 << 8
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -248,7 +250,7 @@ class Server:
         except (FormatError, OSError) as error:  # TimeoutError is an OSError
             reason = str(error) or "no PROXY header in time"
             self._say(f"tcpserver: deny {connection.number} proxy {peer.address}: {reason}")
-            self._drop(connection, accepted)
+            self._drop(connection, accepted, _DENIED)
             return
         if header.remote is None:  # the proxy speaks for itself, to see whether we are up
             connection.may_relay = False
@@ -260,8 +262,7 @@ class Server:
         """Ask limit and rules, then let the connection have its protocol."""
         number, listener = connection.number, connection.listener
         if local is None:
-            name = accepted.getsockname()
-            local = Endpoint(_plain(name[0]), name[1])
+            local = _own_end(accepted)
         connection.counted_as = _counted_as(remote.address)
         from_address = self._slot.opened(connection.counted_as)
         local_host = self._settings.local_host
@@ -272,7 +273,7 @@ class Server:
         if rule is None or not rule.allow or from_address > self._settings.concurrency_per_address:
             reason = "" if rule is None or not rule.allow else " too many connections from this address"
             self._say(f"tcpserver: deny {number} {ends}{reason}")
-            self._drop(connection, accepted)
+            self._drop(connection, accepted, _DENIED)
             return
         self._say(f"tcpserver: ok {number} {ends}")
         connection.environment = {
@@ -311,17 +312,17 @@ class Server:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _drop(self, connection: Connection, accepted: socket.socket) -> None:
+    def _drop(self, connection: Connection, accepted: socket.socket, status: int = _FAILED) -> None:
         accepted.close()
-        self._ended(connection)
+        self._ended(connection, status)
 
-    def _ended(self, connection: Connection) -> None:
+    def _ended(self, connection: Connection, status: int = 0) -> None:
         if self._open.pop(connection.number, None) is None:
             return
         if connection.counted_as:
             self._slot.closed(connection.counted_as)
         total = self._slot.add(-1)
-        self._say(f"tcpserver: end {connection.number} status 0")
+        self._say(f"tcpserver: end {connection.number} status {status}")
         self._say(f"tcpserver: status: {total}/{self._settings.concurrency}")
         if self._stop.is_set():
             if not self._open:
@@ -338,6 +339,14 @@ class Server:
     def _flush(self) -> None:
         self._flush_due = False
         log.flush()
+
+
+def _own_end(accepted: socket.socket) -> Endpoint:
+    try:
+        name = accepted.getsockname()
+    except OSError:  # reset already: it will end as soon as it is read
+        return Endpoint("0.0.0.0", 0)
+    return Endpoint(_plain(name[0]), name[1])
 
 
 def _plain(address: str) -> str:

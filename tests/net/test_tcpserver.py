@@ -148,7 +148,9 @@ def test_a_peer_that_the_rules_deny_hears_nothing(rig: Rig, capfd: pytest.Captur
 
     play(rig, story)
 
-    assert f"tcpserver: deny 1 mx.test:127.0.0.1:{rig.port} :127.0.0.1::" in capfd.readouterr().err
+    logged = capfd.readouterr().err
+    assert f"tcpserver: deny 1 mx.test:127.0.0.1:{rig.port} :127.0.0.1::" in logged
+    assert "tcpserver: end 1 status 25600\n" in logged
 
 
 def test_without_rules_nobody_is_let_in(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
