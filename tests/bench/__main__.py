@@ -1,7 +1,7 @@
 """Owns the order of a bench: both sides started, measured in turn for some rounds, told of, and ended.
 
 Options come by the environment, from make:
-ROUNDS=5 ONLY="local_kept relay" MINUTES=9 FOLDER=/a/disk PROFILE=send
+ROUNDS=5 ONLY="local_kept relay" MINUTES=8 FOLDER=/a/disk PROFILE=send
 """
 
 import os
@@ -44,7 +44,7 @@ class Options:
         return cls(
             rounds=int(environ.get("ROUNDS") or 5),
             only=tuple((environ.get("ONLY") or "").replace(",", " ").split()),
-            minutes=float(environ.get("MINUTES") or 9),
+            minutes=float(environ.get("MINUTES") or 8),
             folder=Path(environ["FOLDER"]) if environ.get("FOLDER") else None,
             profiled=environ.get("PROFILE") or "",
         )
@@ -87,8 +87,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        # ext4 lays the folders of such a folder far from one another, so that a side does not suffer from what
-        # the other one, or a neighbour in /tmp, has just deleted.
+        # ext4 lays the folders of such a folder far from one another, so that a side does not suffer from
+        # what the other one, or a neighbour in /tmp, has just deleted.
         subprocess.run(["chattr", "+T", name], stderr=subprocess.DEVNULL, check=False)
         tempfile.tempdir = name
         if (kind := kind_of_disk(folder)) in FORGETFUL:
