@@ -168,6 +168,14 @@ def test_the_table_of_processes_the_supervisor_template_and_the_page_name_the_sa
     assert set(DAEMONS) == set(re.findall(r"^\| `([a-z0-9]+)`", table, re.MULTILINE))
 
 
+def test_the_page_on_control_files_names_each_that_is_read() -> None:
+    calls = r'control\.(?:line|lines|integer|table|or_me|read)\(\s*"([a-z.]+)"'
+    read = {name for module in MODULES for name in re.findall(calls, module.text)}
+    page = (CHECKOUT / "docs" / "control.md").read_text()
+
+    assert [] == sorted(name for name in read if f"`{name}`" not in page)
+
+
 def test_every_process_of_the_table_is_a_function_of_arguments_and_environment() -> None:
     for target in PROCESSES.values():
         module, _, function = target.partition(":")
