@@ -10,7 +10,7 @@ FILL = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs 
   && $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $< && touch $@
 
 .DEFAULT_GOAL = words
-.PHONY: words run test check flow bench peers up down logs map fmt cover clean lock
+.PHONY: words run test check vectors flow bench peers up down logs map fmt cover clean lock
 
 words:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8 | sed 's/^/make /'
@@ -24,6 +24,9 @@ test: .venv/dev peers ## every test that needs no container
 check: .venv/dev ## format, lint, types, shape: what a commit must pass
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/python -m mypy --no-error-summary
 	@$(PYTEST) -p no:randomly tests/test_shape.py
+
+vectors: .venv/dev ## play recordings of qmail's programs: VECTORS=folder FAMILIES="queue routing ..." PLAY=-v (root)
+	@$(BIN)/python -m tests.vectors.play $(PLAY) $(or $(VECTORS),$(error VECTORS=folder is missing)) $(FAMILIES)
 
 flow: .venv/dev peers ## build the image, start it, send and fetch mail, break it, look again
 	@docker compose version && docker info >/dev/null || { echo 'make flow needs a Docker engine with compose'; exit 1; }

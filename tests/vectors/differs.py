@@ -1,0 +1,52 @@
+"""Owns the list of differences that are meant: which cases, which fields, what stands there instead."""
+
+import fnmatch
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.vectors.case import Difference
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+class Rule(NamedTuple):
+    """One row: patterns of case names, patterns of fields, texts that occur in what we give."""
+
+    cases: tuple[str, ...]
+    fields: tuple[str, ...]
+    ours: tuple[str, ...]
+
+    def covers(self, case: str) -> bool:
+        return any(fnmatch.fnmatchcase(case, pattern) for pattern in self.cases)
+
+    def explains(self, difference: Difference) -> bool:
+        return any(fnmatch.fnmatchcase(difference.field, pattern) for pattern in self.fields)
+
+
+def read_rules(path: Path) -> list[Rule]:
+    """The rows of the table; in a cell, what stands between backticks counts."""
+    rules = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        cells = [tuple(_CODE.findall(cell)) for cell in line.strip("|").split("|")]
+        if line.startswith("| `") and len(cells) == 4:
+            rules.append(Rule(cells[0], cells[1], cells[2]))
+    return rules
+
+
+def is_meant(rules: Iterable[Rule], case: str, differences: list[Difference]) -> bool:
+    """Whether the list explains all of a case's differences, and what it promises is there."""
+    covering = [rule for rule in rules if rule.covers(case)]
+    used = [rule for rule in covering if any(rule.explains(difference) for difference in differences)]
+    got = "\n".join(difference.got for difference in differences)
+    return (
+        bool(differences)
+        and all(any(rule.explains(difference) for rule in used) for difference in differences)
+        and all(text in got for rule in used for text in rule.ours)
+    )
+
+
+def is_stale(rules: Iterable[Rule], case: str) -> bool:
+    """Whether a case that does not differ is listed by its very name."""
+    return any(case in rule.cases for rule in rules)
