@@ -104,7 +104,7 @@ class NameServer:
             response.set_rcode(dns.rcode.from_text(kinds))
         else:
             self._answer(response, name, kind)
-        whole = response.to_wire(max_size=65535)
+        whole = response.to_wire(max_size=65535, want_shuffle=False)
         if kinds == HANGUP or (len(whole) > UDP_BYTES and not by_tcp):
             response.answer.clear()
             response.flags |= dns.flags.TC

@@ -1,0 +1,358 @@
+"""Owns the tests of one connection, to a next hop on loopback that does what it is told."""
+
+import asyncio
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from appliance.formats.outcome import Report, Verdict
+from appliance.net.loop import run
+from appliance.remote import sentences
+from appliance.remote.connection import Connection, open_dialogue, opportunistic_context
+from appliance.remote.message import Message
+from appliance.remote.mx import Exchanger, Hosts
+from appliance.remote.reports import Outcome, report_of
+from appliance.remote.settings import Settings
+from tests.support.certificate import self_signed, server_context
+from tests.support.nexthop import LEAVE, NextHop, Step
+
+SMALL = Message(24, b"Subject: t\n\n.dot\na\rb\n\xe9x\n")
+PIPELINING = ("PIPELINING", "SIZE 1000000", "8BITMIME")
+
+
+def settings(patience_s: int = 5) -> Settings:
+    return Settings(b"mx.lab.test", {}, Hosts(frozenset(), False), timeout_remote=patience_s)
+
+
+async def connect(sink: NextHop, *, tls: bool = False, patience_s: int = 5) -> Connection:
+    exchanger = Exchanger(0, "127.0.0.1", b"sink.test")
+    context = opportunistic_context() if tls else None
+    return await open_dialogue(exchanger, sink.port, settings(patience_s), context)
+
+
+def deliver(
+    script: Mapping[str, Step],
+    message: Message = SMALL,
+    recipients: tuple[bytes, ...] = (b"joe@far.test",),
+    extensions: Sequence[str] = PIPELINING,
+) -> Outcome:
+    """What a transaction on a connection of its own comes to."""
+
+    async def once() -> Outcome:
+        connection = await connect(sink, patience_s=1)
+        outcome = await connection.transact(b"s@x.test", recipients, message)
+        connection.quit()
+        return outcome
+
+    with NextHop(script, extensions) as sink:
+        return run(once())
+
+
+@pytest.mark.parametrize("extensions", [(), PIPELINING])
+def test_a_message_arrives_with_its_lines_ended_and_its_dots(extensions: Sequence[str]) -> None:
+    async def once() -> Outcome:
+        connection = await connect(sink)
+        outcome = await connection.transact(b"", (b"a@far.test", b"b@far.test"), SMALL)
+        assert connection.reusable
+        connection.quit()
+        return outcome
+
+    with NextHop(extensions=extensions) as sink:
+        outcome = run(once())
+        [taken] = sink.wait_for_messages(1)
+        assert sink.wait_until_left()
+
+    assert (b"", (b"a@far.test", b"b@far.test")) == (taken.sender, taken.recipients)
+    assert b"Subject: t\r\n\r\n.dot\r\na\r\nb\r\n\xe9x\r\n" == taken.body
+    assert b"127.0.0.1 accepted message.\nRemote host said: 250 accepted 99\n" == outcome.message.text
+    assert (b"DATA", b"QUIT") == (sink.dialogue[-2], sink.dialogue[-1])
+    mail = b"MAIL FROM:<> SIZE=24 BODY=8BITMIME" if extensions else b"MAIL FROM:<>"
+    assert mail == sink.dialogue[1]
+
+
+@pytest.mark.parametrize("extensions", [(), PIPELINING])
+def test_each_recipient_is_judged_for_himself(extensions: Sequence[str]) -> None:
+    script: dict[str, Step] = {"RCPT": ["250 ok", "550 no", "450 later"]}
+    recipients = (b"a@far.test", b"b@far.test", b"c@far.test")
+
+    outcome = deliver(script, recipients=recipients, extensions=extensions)
+
+    verdicts = [report_of(outcome, i).verdict for i in range(3)]
+    assert [Verdict.DONE, Verdict.NEVER, Verdict.TRY_AGAIN] == verdicts
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict"),
+    [
+        ({"MAIL": "550 no"}, Verdict.NEVER),
+        ({"MAIL": "450 later"}, Verdict.TRY_AGAIN),
+        ({"RCPT": "550 no"}, Verdict.NEVER),
+        ({"RCPT": "450 later"}, Verdict.TRY_AGAIN),
+        ({"DATA": "550 no"}, Verdict.NEVER),
+        ({"DATA": "450 later"}, Verdict.TRY_AGAIN),
+        ({"message": "550 no"}, Verdict.NEVER),
+        ({"message": "450 later"}, Verdict.TRY_AGAIN),
+        ({"body": "552 too large"}, Verdict.NEVER),
+    ],
+)
+@pytest.mark.parametrize("extensions", [(), PIPELINING])
+def test_5xx_is_never_and_4xx_is_try_again(
+    script: Mapping[str, Step], verdict: Verdict, extensions: Sequence[str]
+) -> None:
+    report = report_of(deliver(script, extensions=extensions), 0)
+
+    assert verdict is report.verdict
+    assert re.search(rb"Remote host said: [45]5\d ", report.text)
+
+
+@pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "body"])
+@pytest.mark.parametrize("extensions", [(), PIPELINING])
+def test_a_peer_that_leaves_before_the_dot_has_not_got_the_message(
+    tmp_path: Path, stage: str, extensions: Sequence[str]
+) -> None:
+    (tmp_path / "large").write_bytes(b"x\n" * 10_000_000)
+    large = Message(20_000_000, None, os.open(tmp_path / "large", os.O_RDONLY))
+
+    report = deliver({stage: LEAVE}, large, extensions=extensions).message
+    large.let_go()
+
+    assert Report(Verdict.TRY_AGAIN, b"Connected to 127.0.0.1 but connection died. (#4.4.2)\n") == report
+
+
+def test_a_peer_that_reads_no_further_is_left_in_time(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x\n" * 10_000_000)
+    large = Message(20_000_000, None, os.open(tmp_path / "large", os.O_RDONLY))
+
+    report = deliver({"body": 30.0}, large).message
+    large.let_go()
+
+    assert Report(Verdict.TRY_AGAIN, sentences.died(b"127.0.0.1", critical=False)) == report
+
+
+def test_a_peer_that_leaves_after_the_dot_may_have_got_it() -> None:
+    expected = b"Connected to 127.0.0.1 but connection died. Possible duplicate! (#4.4.2)\n"
+
+    assert Report(Verdict.TRY_AGAIN, expected) == deliver({"message": LEAVE}).message
+
+
+def test_a_peer_that_says_nothing_is_left_in_time() -> None:
+    begun = time.monotonic()
+
+    outcome = deliver({"RCPT": 30.0})
+
+    assert sentences.died(b"127.0.0.1", critical=False) == outcome.message.text
+    assert 0.9 < time.monotonic() - begun < 10
+
+
+def test_a_long_reply_is_cut() -> None:
+    report = report_of(deliver({"RCPT": "550 " + "x" * 6000}), 0)
+
+    assert b"550 " + b"x" * 4996 + b"\nGiving up on 127.0.0.1.\n" == report.text.partition(b"said: ")[2]
+
+
+@pytest.mark.parametrize("flood", ["2" * 100_000, "250-more\r\n" * 10_000 + "250 end"])
+def test_a_reply_without_end_is_a_lost_connection(flood: str) -> None:
+    assert sentences.died(b"127.0.0.1", critical=False) == deliver({"RCPT": flood}).message.text
+
+
+def test_a_message_with_a_partial_last_line_is_refused_and_not_delivered() -> None:
+    with NextHop() as sink:
+
+        async def once() -> tuple[Outcome, bool]:
+            connection = await connect(sink)
+            outcome = await connection.transact(b"", (b"joe@far.test",), Message(2, b"ab"))
+            reusable = connection.reusable
+            connection.quit()
+            return outcome, reusable
+
+        outcome, reusable = run(once())
+        assert sink.wait_until_left()
+
+    assert (Report(Verdict.NEVER, sentences.PARTIAL_LINE), False) == (outcome.message, reusable)
+    assert (b"r",) == outcome.recipients
+    assert [] == sink.messages
+
+
+def test_a_large_message_comes_whole_from_its_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"".join(b".%d %s\n" % (i, b"x" * (i % 300)) for i in range(30_000)))
+    message = Message(path.stat().st_size, None, os.open(path, os.O_RDONLY))
+
+    with NextHop(extensions=PIPELINING) as sink:
+
+        async def once() -> None:
+            connection = await connect(sink)
+            await connection.transact(b"", (b"joe@far.test",), message)
+            connection.quit()
+
+        run(once())
+        [taken] = sink.wait_for_messages(1)
+
+    assert path.read_bytes().replace(b"\n", b"\r\n") == taken.body
+    message.let_go()
+
+
+def test_a_large_message_that_is_cut_short_is_never_ended(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"x\n" * 100_000)
+    message = Message(300_000, None, os.open(path, os.O_RDONLY))
+    assert not any(b"\x80" in block for block, _ in zip(message.blocks(), range(2), strict=False))
+
+    with NextHop() as sink:
+
+        async def once() -> Outcome:
+            connection = await connect(sink)
+            vars(message)["eight_bit"] = False  # found while the file was whole
+            outcome = await connection.transact(b"", (b"joe@far.test",), message)
+            connection.quit()
+            return outcome
+
+        outcome = run(once())
+        sink.wait_until_left()
+
+    assert Report(Verdict.TRY_AGAIN, sentences.READ) == outcome.message
+    assert [] == sink.messages
+    message.let_go()
+
+
+def test_a_message_that_cannot_be_read_is_not_begun(tmp_path: Path) -> None:
+    path = tmp_path / "gone"
+    path.write_bytes(b"")
+    message = Message(300_000, None, os.open(path, os.O_RDONLY))
+
+    assert Report(Verdict.TRY_AGAIN, sentences.READ) == deliver({}, message).message
+    message.let_go()
+
+
+def test_an_address_with_control_bytes_is_refused_before_it_is_said() -> None:
+    outcome = deliver({}, recipients=(b"joe@far.test\r\nRSET",))
+
+    assert Report(Verdict.NEVER, sentences.BAD_ADDRESS) == outcome.message
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ({"greet": "554 no"}, b"greeting failed.\nRemote host said: 554 no\n"),
+        ({"greet": LEAVE}, b"connection died. (#4.4.2)\n"),
+        ({"EHLO": "421 later"}, b"my name was rejected.\nRemote host said: 421 later\n"),
+        ({"EHLO": "500 what?", "HELO": "550 no"}, b"my name was rejected.\nRemote host said: 550 no\n"),
+    ],
+)
+def test_a_peer_that_will_not_talk_is_tried_again(script: Mapping[str, Step], sentence: bytes) -> None:
+    async def once() -> Outcome:
+        connection = await connect(sink)
+        refusal = connection.refusal
+        connection.quit()
+        return refusal
+
+    with NextHop(script) as sink:
+        outcome = run(once())
+
+    assert Report(Verdict.TRY_AGAIN, b"Connected to 127.0.0.1 but " + sentence) == outcome.message
+
+
+def test_a_peer_that_left_a_reused_connection_makes_it_stale() -> None:
+    async def twice() -> list[bool]:
+        connection = await connect(sink)
+        stale = []
+        for _ in range(2):
+            await connection.transact(b"", (b"joe@far.test",), SMALL)
+            stale.append(connection.stale)
+        connection.quit()
+        return stale
+
+    for step in ("421 idle", LEAVE):
+        with NextHop({"MAIL": ["250 ok", step]}) as sink:
+            assert [False, True] == run(twice())
+
+    with NextHop({"message": ["250 ok", LEAVE]}) as sink:
+        assert [False, False] == run(twice())  # it may have the message
+
+
+def tls_sink(tmp_path: Path, script: Mapping[str, Step] | None = None, *, broken: bool = False) -> NextHop:
+    context = None if broken else server_context(self_signed(tmp_path / "pem"))
+    return NextHop(script, ("STARTTLS", *PIPELINING), context)
+
+
+@pytest.mark.parametrize("loop_kind", ["uvloop", "asyncio"])
+def test_a_peer_that_offers_tls_gets_the_message_by_it(tmp_path: Path, loop_kind: str) -> None:
+    async def once() -> Outcome:
+        connection = await connect(sink, tls=True)
+        outcome = await connection.transact(b"", (b"joe@far.test",), SMALL)
+        connection.quit()
+        await asyncio.to_thread(sink.wait_until_left)
+        return outcome
+
+    with tls_sink(tmp_path) as sink:
+        outcome = run(once()) if loop_kind == "uvloop" else asyncio.run(once())
+        [taken] = sink.wait_for_messages(1)
+
+    assert (Verdict.DONE, True) == (outcome.message.verdict, taken.tls)
+    assert [b"EHLO mx.lab.test", b"STARTTLS", b"EHLO mx.lab.test"] == sink.dialogue[:3]
+
+
+def test_a_handshake_that_fails_is_followed_by_a_connection_in_the_clear(tmp_path: Path) -> None:
+    async def once() -> Outcome:
+        connection = await connect(sink, tls=True)
+        outcome = await connection.transact(b"", (b"joe@far.test",), SMALL)
+        connection.quit()
+        return outcome
+
+    with tls_sink(tmp_path, broken=True) as sink:
+        outcome = run(once())
+        [taken] = sink.wait_for_messages(1)
+
+    assert (Verdict.DONE, False, 2) == (outcome.message.verdict, taken.tls, sink.connections)
+
+
+def test_a_refused_starttls_goes_on_in_the_clear_on_the_same_connection(tmp_path: Path) -> None:
+    async def once() -> None:
+        connection = await connect(sink, tls=True)
+        await connection.transact(b"", (b"joe@far.test",), SMALL)
+        connection.quit()
+
+    with tls_sink(tmp_path, {"STARTTLS": "454 not now"}) as sink:
+        run(once())
+        [taken] = sink.wait_for_messages(1)
+
+    assert (False, 1) == (taken.tls, sink.connections)
+
+
+def test_clear_text_behind_starttls_is_a_handshake_that_failed(tmp_path: Path) -> None:
+    async def once() -> Outcome:
+        connection = await connect(sink, tls=True)
+        outcome = await connection.transact(b"", (b"joe@far.test",), SMALL)
+        connection.quit()
+        return outcome
+
+    with tls_sink(tmp_path, {"STARTTLS": "220 go\r\n250 injected"}) as sink:
+        assert Verdict.DONE is run(once()).message.verdict
+        assert 2 == sink.connections
+
+
+def test_nobody_there_is_an_error() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        exchanger = Exchanger(0, "127.0.0.1", b"")
+        with pytest.raises(ConnectionRefusedError):
+            run(open_dialogue(exchanger, unused.getsockname()[1], settings(), None))
+
+
+def test_a_delivery_that_is_cancelled_leaves_no_connection_behind() -> None:
+    async def cut() -> None:
+        opening = asyncio.create_task(connect(sink))
+        while not sink.connections:
+            await asyncio.sleep(0.005)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await asyncio.sleep(0)
+
+    with NextHop({"greet": 30.0}) as sink:
+        run(cut())
