@@ -1,0 +1,170 @@
+"""Owns the delivery to another host: route, exchangers in order, one transaction; and qmail-remote(8)."""
+
+import os
+import random
+import stat
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from appliance.formats.outcome import Temporary, Verdict
+from appliance.net import loop
+from appliance.net.resolver import Resolver, resolver_of
+from appliance.protocols.smtp_client import State
+from appliance.remote import reports, sentences
+from appliance.remote.connection import Connection, open_dialogue, opportunistic_context
+from appliance.remote.message import Message
+from appliance.remote.mx import Exchanger, Search
+from appliance.remote.pool import NextHop, Pool
+from appliance.remote.reports import Outcome, format_outcome
+from appliance.remote.routes import route_of
+from appliance.remote.settings import Settings, read_settings
+from appliance.remote.tcpto import Timeouts
+from appliance.system.control import Control
+from appliance.system.files import write_all
+from appliance.system.place import Place
+
+MOST_ADDRESSES = 16
+"""Addresses tried in one delivery: each may take timeoutconnect seconds."""
+
+
+class Delivery(NamedTuple):
+    """A message for recipients whose mail one next hop takes."""
+
+    host: bytes
+    sender: bytes
+    recipients: tuple[bytes, ...]
+    message: Message
+
+
+class Remote:
+    """Delivers; what it learns of next hops, timeouts and idle connections, serves the next delivery."""
+
+    def __init__(self, settings: Settings, resolver: Resolver, pool: Pool, chance: random.Random) -> None:
+        self.pool = pool
+        self._settings = settings
+        self._chance = chance
+        self._timeouts = Timeouts()
+        self._context = opportunistic_context()
+        self.take_up(settings, resolver)
+
+    def take_up(self, settings: Settings, resolver: Resolver) -> None:
+        """Use these from the next delivery on."""
+        self._settings = settings
+        self._search = Search(resolver, settings.hosts, self._chance)
+        self.pool.close_idle()
+
+    def next_hop(self, host: bytes) -> NextHop:
+        """Who takes a domain's mail: deliveries of one message to one next hop may share a transaction."""
+        route = route_of(host, self._settings.routes)
+        if route is None:
+            return NextHop(host.lower().removesuffix(b"."), self._settings.port, by_route=False)
+        return NextHop(route.host.lower(), route.port or self._settings.port, by_route=True)
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Carry out a delivery, on an idle connection if there is one."""
+        hop = self.next_hop(delivery.host)
+        turn = await self.pool.enter(hop, self._settings.connections)
+        connection = await self._open(hop) if turn is None else turn
+        if isinstance(connection, Outcome):
+            return connection
+        outcome = await self._transact(hop, connection, delivery)
+        if connection.stale and outcome.message.verdict is Verdict.TRY_AGAIN:
+            connection.abort()
+            connection = await self._open(hop)
+            if isinstance(connection, Outcome):
+                return connection
+            outcome = await self._transact(hop, connection, delivery)
+        self.pool.leave(hop, connection)
+        return outcome
+
+    async def _transact(self, hop: NextHop, connection: Connection, delivery: Delivery) -> Outcome:
+        try:
+            return await connection.transact(delivery.sender, delivery.recipients, delivery.message)
+        except BaseException:
+            connection.abort()
+            self.pool.leave(hop, None)
+            raise
+
+    async def _open(self, hop: NextHop) -> Connection | Outcome:
+        """A connection that is ready for a transaction; with the failure the next hop is left."""
+        try:
+            connection = await self._reach(hop)
+        except BaseException:
+            self.pool.leave(hop, None)
+            raise
+        if isinstance(connection, Outcome):
+            self.pool.fail(hop, connection)
+        return connection
+
+    async def _reach(self, hop: NextHop) -> Connection | Outcome:
+        found = await (self._search.relay(hop.host) if hop.by_route else self._search.exchangers(hop.host))
+        if isinstance(found, Outcome):
+            return found
+        for exchanger in found[:MOST_ADDRESSES]:
+            if self._timeouts.may_try(exchanger.address, time.time()):
+                connection = await self._connect(exchanger, hop)
+                if connection is not None and connection.client.state is State.READY and not connection.lost:
+                    return connection
+                if connection is not None:
+                    connection.quit()
+                    return connection.refusal  # as qmail-remote: who answers, but will not, ends the search
+        return reports.try_again(sentences.NO_CONNECTION)
+
+    async def _connect(self, exchanger: Exchanger, hop: NextHop) -> Connection | None:
+        """None if nobody answers there; only a timeout is remembered."""
+        names = (hop.host, exchanger.name, exchanger.address.encode())
+        context = self._context if self._settings.may_start_tls(*names) else None
+        try:
+            connection = await open_dialogue(exchanger, hop.port, self._settings, context)
+        except TimeoutError:
+            self._timeouts.timed_out(exchanger.address, time.time())
+            return None
+        except OSError:
+            connection = None
+        self._timeouts.answered(exchanger.address)
+        return connection
+
+
+def remote_of(place: Place, environ: Mapping[str, str]) -> Remote:
+    """A Remote with the settings that are on disk; Temporary if they cannot be read."""
+    control = Control(place.control)
+    settings, resolver = read_settings(control, environ), resolver_of(control, environ)
+    return Remote(settings, resolver, Pool(), random.Random())
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """qmail-remote host sender recipient ...: the message comes on standard input, the report goes out."""
+    write_all(1, format_outcome(_outcome_of(argv, environ)))
+    return 0
+
+
+def _outcome_of(argv: list[str], environ: Mapping[str, str]) -> Outcome:
+    if len(argv) < 3:
+        return reports.never(sentences.USAGE)
+    host, sender, *recipients = (os.fsencode(argument) for argument in argv)
+
+    async def deliver() -> Outcome:
+        remote = remote_of(Place.from_environ(environ), environ)
+        outcome = await remote.deliver(Delivery(host, sender, tuple(recipients), message))
+        remote.pool.close_idle()
+        return outcome
+
+    try:
+        message = _message_on(0)
+        return loop.run(deliver())
+    except Temporary:
+        return reports.try_again(sentences.CONTROL)
+    except OSError:
+        return reports.try_again(sentences.READ)
+
+
+def _message_on(descriptor: int) -> Message:
+    """What is left to be read of a descriptor."""
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        start = os.lseek(descriptor, 0, os.SEEK_CUR)
+        return Message(status.st_size - start, None, descriptor, start)
+    with open(descriptor, "rb", closefd=False) as stream:
+        body = stream.read()
+    return Message(len(body), body)
