@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,8 +56,12 @@ class Module:
         """Whether there is more than a docstring."""
         return len(self.tree.body) > 1
 
-    def imports(self) -> Iterator[Import]:
+    @cache  # noqa: B019 - modules live as long as the tests
+    def imports(self) -> tuple[Import, ...]:
         """Every imported module; of `from a import b` both a and a.b, since b may be one."""
+        return tuple(self._imports())
+
+    def _imports(self) -> Iterator[Import]:
         late = {inner for function in self.functions() for inner in ast.walk(function)}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
