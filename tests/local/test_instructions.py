@@ -18,7 +18,7 @@ from appliance.local.instructions import (
     forward_sender,
 )
 from appliance.protocols.spawn import Instruction
-from tests.support.mailroom import SOMEBODY, instruction_for, open_folder
+from tests.support.mailroom import SOMEBODY, as_user, instruction_for, open_folder
 
 
 @pytest.fixture
@@ -133,18 +133,16 @@ def test_a_file_that_may_not_be_read_defers() -> None:
     with open_folder() as home:
         (home / ".qmail").write_text("./Mailbox\n")
         (home / ".qmail").chmod(0)
-        child = os.fork()
-        if not child:
-            if os.geteuid() == 0:
-                os.setresuid(*([SOMEBODY.uid] * 3))
+
+        def is_deferred() -> bool:
             os.chdir(home)
             try:
                 find(instruction_for(home))
             except Temporary as refusal:
-                os._exit(0 if "Unable to open .qmail: access denied. (#4.3.0)" == refusal.sentence else 1)
-            os._exit(2)
+                return "Unable to open .qmail: access denied. (#4.3.0)" == refusal.sentence
+            return False
 
-        assert 0 == os.waitpid(child, 0)[1]
+        assert as_user(SOMEBODY.uid, is_deferred)
 
 
 @pytest.mark.parametrize(("name", "call"), [("open", find), ("stat", forward_sender)])

@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +56,22 @@ def open_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         yield Path(name)
+
+
+def as_user(uid: int, action: Callable[[], bool]) -> bool:
+    """What an action says that is done as another user, if we are root, in a process of its own."""
+    child = os.fork()
+    if not child:
+        code = 2
+        try:
+            if os.geteuid() == 0:
+                os.setresuid(uid, uid, uid)
+            code = 0 if action() else 1
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, 1), "the action failed"
+    return code == 0
 
 
 class QueueEnd:
