@@ -25,6 +25,11 @@ ONE_SHOTS = {
 }
 # What is called by qmail's names, out of .qmail files and scripts: each gets a launcher.
 PROGRAMS = {
+    "bouncesaying": "appliance.inject.conditions:bouncesaying",
+    "condredirect": "appliance.inject.conditions:condredirect",
+    "except": "appliance.inject.conditions:except_",
+    "forward": "appliance.inject.forward:main",
+    "preline": "appliance.inject.preline:main",
     "qmail-getpw": "appliance.local.getpw:main",
     "qmail-local": "appliance.local.local:main",
     "qmail-newu": "appliance.admin.newu:main",

@@ -9,8 +9,8 @@ Received line from send, which knows our user and process by the connection.
 from collections.abc import Mapping
 
 from appliance.formats.address import LONGEST
-from appliance.formats.envelope import Envelope, format_envelope
-from appliance.formats.outcome import FormatError, Permanent, Temporary
+from appliance.formats.envelope import Envelope
+from appliance.formats.outcome import Permanent, Temporary
 from appliance.queue.client import QueueClient
 from appliance.system.place import Place
 
@@ -35,13 +35,12 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         body = _read_all(0)
         envelope = _take_envelope(_read_all(1))
-        format_envelope(envelope)  # a control letter in an address, which no queue takes
         QueueClient(Place.from_environ(environ).socket("queue")).submit(envelope, body)
     except OSError:
         return NOT_READ
     except _Unusable as unusable:
         return unusable.code
-    except (FormatError, Permanent):
+    except Permanent:
         return REFUSED
     except Temporary as refusal:
         return NO_CONNECTION if isinstance(refusal.__cause__, OSError) else NOT_WRITTEN

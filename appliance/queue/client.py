@@ -9,7 +9,7 @@ from appliance.formats import handin
 from appliance.formats.envelope import Envelope
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Permanent, Report, Temporary, Verdict
-from appliance.queue.program import QueueProgram
+from appliance.queue.program import QueueProgram, checked_wire
 
 NOT_ANSWERING = "the queue is not answering (#4.3.0)"
 CHUNK = 64 * 1024
@@ -47,6 +47,7 @@ class QueueClient:
 
     def submit(self, envelope: Envelope, body: bytes) -> int:
         """Hand in a message; returns its number once the queue has promised to deliver it."""
+        checked_wire(envelope)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(_PATIENCE_S)

@@ -10,7 +10,7 @@ import signal
 from typing import BinaryIO
 
 from appliance.formats.envelope import Envelope, format_envelope
-from appliance.formats.outcome import Permanent, Temporary
+from appliance.formats.outcome import FormatError, Permanent, Temporary
 
 _ERROR_DESCRIPTOR = 6
 _CUSTOM = 82
@@ -38,6 +38,14 @@ _SENTENCES = {
 }
 
 
+def checked_wire(envelope: Envelope) -> bytes:
+    """The bytes of an envelope; Permanent if an address could be read as something else."""
+    try:
+        return format_envelope(envelope)
+    except FormatError as error:
+        raise Permanent(f"{error} (#5.1.3)") from error
+
+
 class QueueProgram:
     """Hands in messages by running a program for each."""
 
@@ -46,7 +54,7 @@ class QueueProgram:
 
     def submit(self, envelope: Envelope, body: bytes) -> int:
         """Hand in a message; returns the number of the process that took it."""
-        with _file(body) as message, _file(format_envelope(envelope)) as addresses, _file(b"") as said:
+        with _file(body) as message, _file(checked_wire(envelope)) as addresses, _file(b"") as said:
             try:
                 child = self._start({0: message, 1: addresses, _ERROR_DESCRIPTOR: said})
             except OSError as failure:

@@ -73,3 +73,12 @@ def test_a_program_in_the_environment_is_the_queue(path: Path) -> None:
     assert isinstance(queue_of(path, {}), QueueClient)
     assert isinstance(queue_of(path, {"QMAILQUEUE": ""}), QueueClient)
     assert isinstance(queue_of(path, {"QMAILQUEUE": "/bin/true"}), QueueProgram)
+
+
+def test_an_address_that_could_be_read_as_two_is_refused_for_good(server: QueueServer, path: Path) -> None:
+    with pytest.raises(Permanent, match="control byte"):
+        QueueClient(path).submit(Envelope(b"", (b"a\0Tb@x.test",)), b"")
+    with pytest.raises(Permanent, match="control byte"):
+        QueueProgram("/bin/true").submit(Envelope(b"a\n", ()), b"")
+
+    assert [] == server.requests
