@@ -9,7 +9,7 @@ import pytest
 from tests.support import clients
 from tests.support.letter import letter
 from tests.support.site import CONFIG, SMTP, Site, site
-from tests.support.waiting import wait_for
+from tests.support.waiting import until_it_works, wait_for
 
 WITH_ZOE = CONFIG.replace("      bob:", "      zoe: {password: generate}\n      bob:")
 
@@ -51,7 +51,7 @@ def test_a_faulty_config_changes_nothing_and_mail_goes_on(own: Site) -> None:
 
 
 def test_the_command_tells_how_it_goes(own: Site) -> None:
-    status = own.toaster("status")
+    status = until_it_works(lambda: own.toaster("status"))
 
     assert all(name in status for name in ("smtpd", "send", "lspawn", "rspawn", "authd", "popup", "pop3d"))
     assert "alice" in own.toaster("route", "sales@example.test")

@@ -9,7 +9,7 @@ import pytest
 from tests.support import clients
 from tests.support.letter import letter
 from tests.support.site import SMTP, Site, descendants, site
-from tests.support.waiting import wait_for
+from tests.support.waiting import until_it_works, wait_for
 
 SOMEBODY = 6543
 
@@ -46,6 +46,6 @@ def test_it_says_so_and_every_daemon_is_that_user(own: Site) -> None:
 
 
 def test_the_command_is_written_for_this_very_appliance(own: Site) -> None:
-    told = clients.run([own.folder / "toaster", "status"]).decode()
+    told = until_it_works(lambda: clients.run([own.folder / "toaster", "status"])).decode()
 
     assert "alice@example.test" in told

@@ -102,12 +102,13 @@ class Site:
             os.kill(pid, signal.SIGKILL)
         self.running.wait(5)
 
-    def toaster(self, *words: str, code: int = 0) -> str:
+    def toaster(self, *words: str, code: int = 0, stdin: str = "") -> str:
         """What the command `toaster` prints; AssertionError if it ends with another exit code."""
         done = subprocess.run(
             [sys.executable, "-m", "appliance", "toaster", *words],
             env=self.environ,
             cwd=CHECKOUT,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,
