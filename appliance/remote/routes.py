@@ -5,6 +5,7 @@ domain:relay   .suffix:relay   :relay      relay is host, host:port, 1.2.3.4, [:
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _RELAY = re.compile(rb"(\[[^]]*\]|[^:]*)(?::(\d+)?.*)?", re.DOTALL)
@@ -28,6 +29,7 @@ def route_of(host: bytes, table: dict[bytes, bytes]) -> Route | None:
     return parse_relay(relay) if relay else None
 
 
+@lru_cache(1024)  # one line of smtproutes serves many deliveries
 def parse_relay(text: bytes) -> Route:
     """Read a relay; a port that is no number is passed over, as is what follows its digits."""
     if literal_of(text):
@@ -38,6 +40,7 @@ def parse_relay(text: bytes) -> Route:
     return Route(found[1], port if port and port <= 65535 else None)
 
 
+@lru_cache(1024)
 def literal_of(host: bytes) -> str | None:
     """The address a host is written as: `1.2.3.4`, `[1.2.3.4]`, `[IPv6:::1]` (RFC 5321 4.1.3), `[::1]`."""
     text = host.decode("ascii", "replace")
