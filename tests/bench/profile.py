@@ -28,7 +28,7 @@ class Samples(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All samples in which the process was not waiting."""
+        """All samples in which a thread was at work or waited for the disk."""
         return sum(self.itself.values())
 
 
@@ -78,7 +78,8 @@ def take(folder: Path, daemon: str, measure: Measure) -> int:
             output = folder / f"{process.pid}.raw"
             samples = parse_stacks(output.read_text() if output.exists() else "")
             share = samples.total / SAMPLES_A_SECOND / SECONDS
-            print(f"\n{process.name} ({process.pid}) during {measure.name}: busy {share:.0%} of the time")
+            print(f"\n{process.name} ({process.pid}) during {measure.name}, {share:.0%} of the time")
+            print("at work or waiting for the disk (two threads may be so at a time):")
             print(format_samples(samples))
     return 0
 
