@@ -23,7 +23,7 @@ class Context:
 
     def with_config(self, config: Path | None) -> "Context":
         """The same with another config.yaml."""
-        return self if config is None else replace(self, place=replace(self.place, config=config))
+        return self if config is None else replace(self, place=self.place._replace(config=config))
 
 
 Command = Callable[..., Any]

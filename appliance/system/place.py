@@ -1,12 +1,11 @@
 """Owns the answer to "where does it lie?": the folders of an appliance, from its environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """The folders and files that the daemons and the command share."""
 
     home: Path
