@@ -13,6 +13,7 @@ NO_CDB = "Trouble reading users/cdb in qmail-lspawn."
 AS_ROOT = "Not allowed to perform deliveries as root."
 
 _LAST = 0xFFFFFFFF
+_REMEMBERED = 10_000
 
 
 class Users:
@@ -23,12 +24,12 @@ class Users:
         self._alias_home = os.fsencode(alias_home)
         self._seen: tuple[int, ...] = ()
         self._cdb: Cdb | None = None
+        self._known: dict[bytes, Assignment | None] = {}
 
     def find(self, local: bytes) -> Assignment:
         """Who gets the mail of a local part; Temporary if that cannot be told, or if it is root."""
         try:
-            cdb = self._current_cdb()
-            found = lookup(cdb, local) if cdb is not None else None
+            found = self._assigned(local)
         except (OSError, FormatError) as error:
             raise Temporary(NO_CDB) from error
         if found is None:
@@ -47,6 +48,16 @@ class Users:
             return None
         return found
 
+    def _assigned(self, local: bytes) -> Assignment | None:
+        cdb = self._current_cdb()
+        if cdb is None:
+            return None
+        if local not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[local] = lookup(cdb, local)
+        return self._known[local]
+
     def _current_cdb(self) -> Cdb | None:
         try:
             state = os.stat(self._path)
@@ -58,4 +69,5 @@ class Users:
             # Read whole: a mapped file that somebody shortens would end the whole daemon.
             self._cdb = Cdb(self._path.read_bytes())
             self._seen = seen
+            self._known.clear()
         return self._cdb

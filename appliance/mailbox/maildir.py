@@ -163,16 +163,16 @@ def _write(letter: _Letter, delivery: MaildirDelivery, names: Iterator[bytes]) -
 
 def _create(letter: _Letter, names: Iterator[bytes]) -> int:
     """O_EXCL: neither a file, nor a symbolic link, nor a FIFO that lies there is ever opened."""
-    for letter.name in _some(names):
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(letter.name, _CREATE, 0o600, dir_fd=letter.folder.tmp)
-            letter.where = letter.folder.tmp
-            return descriptor
+    folder = letter.folder
+    for _ in range(_NAMES_TRIED):
+        letter.name = next(names)
+        try:
+            descriptor = os.open(letter.name, _CREATE, 0o600, dir_fd=folder.tmp)
+        except FileExistsError:
+            continue
+        letter.where = folder.tmp
+        return descriptor
     raise FileExistsError(errno.EEXIST, "no free name in tmp")
-
-
-def _some(names: Iterator[bytes]) -> Iterator[bytes]:
-    return (next(names) for _ in range(_NAMES_TRIED))
 
 
 def _sync(letters: list[_Letter]) -> None:
@@ -188,14 +188,14 @@ def _sync(letters: list[_Letter]) -> None:
 def _publish(letter: _Letter, names: Iterator[bytes]) -> None:
     name = letter.name
     try:
-        for other in _some(names):
+        for _ in range(_NAMES_TRIED):
             try:
                 _rename(letter.folder, letter.name, name)
             except FileExistsError:
-                name = other  # another host delivered under our name: it keeps it
-            else:
-                letter.name, letter.where = name, letter.folder.new
-                return
+                name = next(names)  # another host delivered under our name: it keeps it
+                continue
+            letter.name, letter.where = name, letter.folder.new
+            return
         raise FileExistsError(errno.EEXIST, "no free name in new")
     except OSError as error:
         letter.fail(error)
