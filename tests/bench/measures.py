@@ -98,7 +98,7 @@ def _many(side: Side, _: Field) -> Figures:
 
 
 def _one_to_many(side: Side) -> float:
-    """Seconds; to the same mailboxes each time: a thousand folders more would only be more to walk through."""
+    """Seconds; to the same mailboxes each time, as a thousand new folders would only be more to walk."""
     folders = [side.new((name, MANY)) for name in many_names()]
     there = len(list(folders[0].iterdir()))
     span = load.send(side, Burst(f"u@{MANY}", recipients=RECIPIENTS))
