@@ -8,7 +8,6 @@ import functools
 import ipaddress
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def _values(
     return {
         "site": site,
         "place": place,
-        "places": [(field.name.upper(), getattr(place, field.name)) for field in fields(place)],
+        "places": [(name.upper(), folder) for name, folder in place._asdict().items()],
         "surroundings": surroundings,
         "virtual_domains": list(deliveries.virtual_domains(site)),
         "local_domains": deliveries.local_domains(site),
