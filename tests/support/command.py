@@ -1,6 +1,5 @@
 """Owns the running of the command `toaster` within a test's folder."""
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from tests.support.configs import place_in
 
 def run(folder: Path, *words: str, **environ: str) -> int:
     """The exit code of `toaster` with these words; its appliance lies in the folder."""
-    place = dataclasses.asdict(place_in(folder))
+    place = place_in(folder)._asdict()
     places = {f"TOASTER_{name.upper()}": str(path) for name, path in place.items()}
     return toaster.main(list(words), {"PORT_BASE": "2000", **places, **environ})
 
