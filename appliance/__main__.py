@@ -87,7 +87,7 @@ def _outlive() -> None:
 
 
 def write_launchers(folder: str, python: str, path: list[str]) -> None:
-    """Make a folder of programs, such as /var/qmail/bin; each runs `python`, which finds modules on `path`."""
+    """Make a folder of programs, such as /var/qmail/bin; `path` is where their Python looks for modules."""
     os.makedirs(folder, exist_ok=True)
     for name in PROGRAMS:
         temporary = os.path.join(folder, f".{name}.tmp")

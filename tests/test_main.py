@@ -47,10 +47,21 @@ def test_a_launcher_is_a_program_of_that_name(tmp_path: Path) -> None:
     assert 0 == run(["launchers", str(tmp_path / "bin")], os.environ)
     assert PROGRAMS.keys() == {path.name for path in (tmp_path / "bin").iterdir()}
 
-    program = [tmp_path / "bin" / "qmail-getpw", "no.such-user"]
+    program = [str(tmp_path / "bin" / "qmail-getpw"), "no.such-user"]
     told = subprocess.run(program, env={"PYTHONPATH": "/nowhere"}, capture_output=True, check=True).stdout
     assert b"alias" == told.partition(b"\0")[0]
 
 
 def test_launchers_want_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert (100, "usage: launchers FOLDER\n") == (run(["launchers"], {}), capsys.readouterr().err)
+
+
+def test_a_daemon_leaves_its_output_open_a_moment_longer_than_itself() -> None:
+    daemon = "import sys; from appliance import __main__ as m; m.main_of = lambda name: lambda *_: 0; "
+    program = [sys.executable, "-c", f"{daemon}sys.exit(m.run(['send'], {{}}))"]
+
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as running:
+        assert running.stdout
+        assert b"" == running.stdout.read()
+        # supervisor, woken by the end of the pipe, finds the process ended: poll() answers at once.
+        assert running.poll() == 0
