@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import limit, load, measures, postfix, profile, table, toaster
+from tests.bench import limit, load, measures, postfix, processes, profile, table, toaster
 from tests.bench.load import Failed
 from tests.bench.measures import MEASURES, RATE, Field, Measure
 from tests.bench.side import LOCAL, RECIPIENTS, Address, Plan, Side
@@ -128,19 +128,23 @@ def compare(folder: Path, options: Options, found: Found) -> None:
 def play(sides: list[Side], fields: dict[str, Field], options: Options, found: Found) -> None:
     """The rounds: in each every measure, and for every measure both sides, the other one first each time."""
     began = time.monotonic()
+    roots = [os.getpid(), *(side.root for side in sides if side.name != table.OURS)]
     for number in range(options.rounds):
         if number and time.monotonic() - began > 60 * options.minutes * number / (number + 1):
             say(f"after {number} rounds the time is up")
             return
         say(f"round {number + 1} of {options.rounds}, load average {os.getloadavg()[0]:.1f}")
         for measure in options.measures():
+            before, start = processes.used_by_others(roots), time.monotonic()
             for side in sides if number % 2 else sides[::-1]:
                 try:
                     found.add(side.name, number, measure.play(side, fields[side.name]))
                 except Failed as reason:
                     found.failures.append(f"{measure.name}, round {number + 1}, {side.name}: {reason}")
                     say(found.failures[-1])
-        maildir = fields["toaster"].sink.counter.parent / f"limit{number}"
+            used = (processes.used_by_others(roots) - before) / (time.monotonic() - start)
+            found.others.setdefault(measure.name, []).append(max(0.0, used) / (os.cpu_count() or 1))
+        maildir = fields[table.OURS].sink.counter.parent / f"limit{number}"
         found.add("limit", number, {"machine_limit": (limit.files_a_second(maildir), RATE)})
 
 

@@ -61,6 +61,15 @@ def used_by_name(root: int, name_of: NameOf) -> dict[str, float]:
     return sums
 
 
+def used_by_others(roots: list[int]) -> float:
+    """Seconds that the processors worked so far for anything but these processes and all below them."""
+    first = Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]
+    user, nice, system, _idle, _waiting, *interrupts_and_stolen = (int(ticks) / _TICKS for ticks in first)
+    busy = user + nice + system + sum(interrupts_and_stolen)
+    trees = [process for root in roots for process in tree(root, lambda _: "")]
+    return busy - sum(process.used + process.used_by_ended for process in trees)
+
+
 def _kilobytes(pid: int, file: str, field: str) -> int:
     """One line of a file in /proc, such as `Pss:  1234 kB`; 0 if the process is gone."""
     with suppress(*_GONE):

@@ -17,6 +17,8 @@ class Found:
     kinds: dict[str, Figure] = field(default_factory=dict)
     values: dict[tuple[str, str], dict[int, float]] = field(default_factory=dict)
     loads: dict[str, list[float]] = field(default_factory=dict)
+    others: dict[str, list[float]] = field(default_factory=dict)
+    """The share of the processors that was used by what is not of the bench, by measure."""
     failures: list[str] = field(default_factory=list)
 
     def add(self, side: str, number: int, figures: Figures) -> None:
@@ -44,15 +46,16 @@ class Found:
 
 
 def for_a_person(found: Found) -> Iterable[str]:
-    """The table: both sides' medians, the ratios' median, lowest and highest, and the load average."""
-    yield f"{'':18}{OURS:>12}{THEIRS:>12}  {'times better':>13}  {'lowest - highest':>16}  {'load':>5}"
+    """The table: both sides' medians, the ratios' median, lowest and highest, load and neighbours."""
+    yield f"{'':18}{OURS:>12}{THEIRS:>12}  {'times better':>13}  {'lowest - highest':>16}   load  others"
     for name, kind in found.kinds.items():
         texts = [_text(found.typical(name, side), kind) for side in (OURS, THEIRS)]
         ratios = found.ratios(name)
         spread = f"{min(ratios):.2f} - {max(ratios):.2f}" if ratios else ""
         middle = f"{median(ratios):.2f}" if ratios else ""
         row = f"{name:18}{texts[0]:>12}{texts[1]:>12}  {middle:>13}  {spread:>16}"
-        yield f"{row}  {median(found.loads[name]):5.1f}"
+        others = f"{median(found.others[name]):.0%}" if name in found.others else ""
+        yield f"{row}  {median(found.loads[name]):5.1f}  {others:>6}"
 
 
 def for_a_script(found: Found) -> Iterable[str]:

@@ -73,3 +73,14 @@ def test_a_process_that_is_gone_has_no_memory_and_no_name() -> None:
 
 def test_our_own_memory_is_above_a_megabyte() -> None:
     assert processes.proportional_megabytes(os.getpid()) > 1
+
+
+def test_what_we_use_ourselves_is_not_others() -> None:
+    before = processes.used_by_others([os.getpid()])
+
+    sum(range(10_000_000))
+
+    mine = processes.used_by_name(os.getpid(), name_of)
+    assert sum(mine.values()) > 0.1
+    assert processes.used_by_others([1]) <= processes.used_by_others([os.getpid()])
+    assert before <= processes.used_by_others([os.getpid()]) + 0.05
