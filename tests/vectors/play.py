@@ -15,7 +15,7 @@ from tests.vectors import alone, world
 from tests.vectors.alone import Failed
 from tests.vectors.case import CannotPlay, Case, Difference, read_cases
 from tests.vectors.differs import Rule, is_meant, is_stale, read_rules
-from tests.vectors.kinds import local, queue, remote, remotedns, tcprules, users, whole
+from tests.vectors.kinds import local, queue, remote, remotedns, spawn, tcprules, users, whole
 
 KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "bounce": whole.play,
@@ -24,6 +24,7 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "remote": remote.play,
     "remotedns": remotedns.play,
     "routing": whole.play,
+    "spawn": spawn.play,
     "tcprules": tcprules.play,
     "users": users.play,
 }
