@@ -13,9 +13,8 @@ from collections.abc import Generator, Mapping
 from typing import NamedTuple
 
 from appliance.formats import dotqmail
-from appliance.formats.address import check_address
 from appliance.formats.envelope import Envelope
-from appliance.formats.outcome import FormatError, Permanent, Report, Temporary, Verdict
+from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
 from appliance.local import instructions
 from appliance.local.environment import Lines, lines_of, variables
 from appliance.local.programs import Order
@@ -156,9 +155,4 @@ def _program(command: bytes, found: instructions.Found, letter: _Letter, terms: 
 
 
 def _forwarding(addresses: list[bytes], letter: _Letter) -> Forwarding:
-    try:
-        for address in [letter.new_sender, *addresses]:
-            check_address(address)
-    except FormatError as error:
-        raise cannot_forward(Permanent(f"{error} (#5.1.3)")) from error
     return Forwarding(Envelope(letter.new_sender, tuple(addresses)), letter.lines.delivered_to, letter.body)

@@ -102,18 +102,6 @@ def test_forwards_of_a_list_come_from_its_owner(home: Path) -> None:
     assert b"alice-list-owner@h.test" == step.envelope.sender
 
 
-@pytest.mark.parametrize("order", ["&two\x01words@x.test", "&" + "a" * 1100])
-def test_a_forward_that_no_queue_takes_bounces(home: Path, order: str) -> None:
-    write(home, f"{order}\n")
-
-    steps, report = play(instruction_for(home))
-
-    assert not steps
-    assert report is not None
-    assert Verdict.NEVER == report.verdict
-    assert report.text.startswith(b"Unable to forward message: the address ")
-
-
 def test_a_failed_line_ends_the_delivery_and_nothing_is_forwarded(home: Path) -> None:
     write(home, "&bob@x.test\n./A/\n./B/\n./C/\n")
 

@@ -64,6 +64,15 @@ def test_a_refusal_says_what_could_not_be_done(
         forward(forwarding(), client)
 
 
+@pytest.mark.parametrize("address", [b"two\x01words@x.test", b"a" * 1100])
+def test_an_address_that_no_queue_takes_bounces(queue: QueueEnd, client: QueueClient, address: bytes) -> None:
+    forwarding = Forwarding(Envelope(b"s@x.test", (address,)), HEAD, BODY)
+
+    with pytest.raises(Permanent, match=r"^Unable to forward message: the address .* \(#5\.1\.3\)\.$"):
+        forward(forwarding, client)
+    assert not queue.taken
+
+
 def run(forwards: Forwards, selector: selectors.BaseSelector, bodies: list[Body]) -> list[object]:
     outcomes: list[object] = []
     for body in bodies:

@@ -133,3 +133,17 @@ def test_a_lock_is_waited_for(home: Path) -> None:
         assert 0 == qmail_local(home).code
 
         assert holder.poll() is not None
+
+
+def test_the_program_that_qmailqueue_names_takes_the_forwards(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".qmail").write_text("&bob@x.test\n")
+    program = tmp_path / "queue"
+    program.write_text(f"#!/bin/sh\ncat >{tmp_path}/taken; exit 0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("QMAILQUEUE", str(program))
+
+    assert 0 == qmail_local(home).code
+
+    assert b"Delivered-To: alice@h.test\n" + BODY == (tmp_path / "taken").read_bytes()

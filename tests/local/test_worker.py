@@ -1,6 +1,7 @@
 """Owns the check of a worker, as lspawn sees it: frames in, mail delivered, reports out."""
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -284,3 +285,29 @@ def test_programs_end_with_lspawn(home: Path, tmp_path: Path) -> None:
             return
         time.sleep(0.03)
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("deliveries", [1, 40, 150])
+def test_a_worker_that_is_killed_leaves_no_half_of_a_message_in_new(home: Path, deliveries: int) -> None:
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if not child:
+        try:
+            ours.close()
+            Worker(theirs, Terms({}, 20.0), QueueClient(home / "queue.sock")).run()
+        finally:
+            os._exit(0)
+    theirs.close()
+    body = BODY + b"x" * 100_000
+    with ours:
+        lspawn = Lspawn(ours)
+        lspawn.hand_over(1, body)
+        for number in range(300):
+            lspawn.deliver(number, 1, instruction_for(home))
+        end = time.monotonic() + 20
+        while len(os.listdir(home / "Maildir" / "new")) < deliveries and time.monotonic() < end:
+            pass
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+    assert {HEAD + body} == set(letters_in(home / "Maildir"))
