@@ -84,5 +84,5 @@ def of_processor(used: dict[str, dict[str, float]]) -> Iterable[str]:
     }
     rows["together"] = [sum(column) for column in zip(*rows.values(), strict=True)]
     for name, row in rows.items():
-        if max(row) >= 1:
+        if max(row, default=0) >= 1:
             yield f"{name:18}" + "".join(f"{spent:>15,.0f}" for spent in row)

@@ -56,3 +56,7 @@ def test_processor_time_is_told_by_message() -> None:
     rows = list(table.of_processor({"local": {"send": 0.2, "idler": 0.0, "messages": 1000.0}}))
 
     assert [["local"], ["send", "200"], ["together", "200"]] == [row.split() for row in rows]
+
+
+def test_a_bench_that_was_cut_off_before_its_first_measure_has_an_empty_table() -> None:
+    assert [""] == [row.strip() for row in table.of_processor({})]
