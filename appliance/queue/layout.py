@@ -47,17 +47,16 @@ def prepare(queue: Path, identity: Identity) -> None:
         os.chown(queue, *identity)
 
 
-def claim(queue: Path, identity: Identity) -> int:
+def claim(queue: Path) -> int:
     """Be the only send on this queue as long as the descriptor is open; BlockingIOError if another one is.
 
-    The lock is that of qmail-send, so that one of qmail's own and ours never work on one queue.
+    The lock is that of qmail-send, so that one of qmail's own and ours never work on one queue. The
+    caller acts as send's user: root without its capabilities may not write in his folder.
     """
     folder = queue / "lock"
     folder.mkdir(mode=0o700, exist_ok=True)
     mutex = os.open(folder / "sendmutex", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        for made in (folder, folder / "sendmutex"):
-            os.chown(made, *identity)
         fcntl.flock(mutex, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(mutex)

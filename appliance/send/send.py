@@ -207,7 +207,8 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         settings = read_settings(Control(place.control))
         prepare(place.queue, privileges.identity_of("qmailq"))
-        claim(place.queue, privileges.identity_of("qmailq"))
+        with privileges.acting_as("qmailq"):
+            claim(place.queue)
         listener = privileges.bind_unix(place.socket("queue"))
         privileges.become("qmailq")
         send = Send(place, settings, listener)

@@ -1,10 +1,12 @@
 """Owns who runs as whom: qmail's users by number, dropping root for good, and telling a peer's user."""
 
+import contextlib
 import ctypes
 import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +60,22 @@ def become(name: str) -> None:
     if is_root():
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     become_identity(IDENTITIES[name])
+
+
+@contextlib.contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """Do something as a daemon's user and be root again afterwards; as anybody else nothing changes."""
+    if not is_root():
+        yield
+        return
+    mine, other = Identity(os.geteuid(), os.getegid()), IDENTITIES[name]
+    os.setegid(other.gid)
+    os.seteuid(other.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(mine.uid)
+        os.setegid(mine.gid)
 
 
 def become_identity(identity: Identity) -> None:

@@ -144,10 +144,9 @@ def test_the_top_folder_changes_hands_when_we_are_root(
 
 
 def test_a_queue_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
-    ourselves = Identity(os.geteuid(), os.getegid())
-    mutex = claim(tmp_path, ourselves)
+    mutex = claim(tmp_path)
 
     with pytest.raises(BlockingIOError):
-        claim(tmp_path, ourselves)
+        claim(tmp_path)
     os.close(mutex)
-    os.close(claim(tmp_path, ourselves))
+    os.close(claim(tmp_path))

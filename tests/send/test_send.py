@@ -16,7 +16,7 @@ import pytest
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import Temporary
 from appliance.queue.client import QueueClient
-from appliance.queue.layout import claim
+from appliance.queue.layout import claim, prepare
 from appliance.send import send
 from appliance.system import privileges
 from tests.support.failing_files import FailingDisk
@@ -159,9 +159,9 @@ def test_a_second_one_leaves_the_first_its_queue_and_its_socket(open_folder: Pat
     (open_folder / "run").mkdir()
     (open_folder / "control" / "me").write_text("mx.example.test\n")
     (open_folder / "run" / "queue.sock").touch()
-    (open_folder / "queue").mkdir()
-    ourselves = privileges.Identity(os.geteuid(), os.getegid())
-    mutex = claim(open_folder / "queue", ourselves)
+    prepare(open_folder / "queue", privileges.identity_of("qmailq"))
+    with privileges.acting_as("qmailq"):
+        mutex = claim(open_folder / "queue")
     done = subprocess.run(
         [sys.executable, "-m", "appliance", "send"],
         env={**os.environ, "TOASTER_HOME": str(open_folder)},

@@ -240,3 +240,15 @@ def test_a_socket_that_cannot_be_bound_is_an_error_and_no_open_descriptor(tmp_pa
         privileges.bind_unix(tmp_path / name)
 
     assert before == len(os.listdir("/proc/self/fd"))
+
+
+def test_acting_as_another_ends_with_the_work_and_with_its_failure() -> None:
+    before = (os.geteuid(), os.getegid())
+    expected = IDENTITIES["qmailq"] if before[0] == 0 else Identity(*before)
+
+    with privileges.acting_as("qmailq"):
+        assert expected == (os.geteuid(), os.getegid())
+    with pytest.raises(OSError, match="disk"), privileges.acting_as("qmailq"):
+        raise OSError("disk")
+
+    assert before == (os.geteuid(), os.getegid())
