@@ -1,30 +1,50 @@
-"""Owns the program qmail-newu (qmail-newu(8)): users/assign becomes users/cdb, at once or not at all."""
+"""Owns qmail-newu and qmail-newmrh (their manual pages, section 8): what daemons look up becomes a cdb.
+
+users/assign becomes users/cdb, control/morercpthosts becomes morercpthosts.cdb: at once or not at all.
+"""
 
 import sys
 from collections.abc import Mapping
 
 from appliance.formats.assign import compile_assign
+from appliance.formats.cdb import make_cdb
+from appliance.formats.control import parse_lines
 from appliance.formats.outcome import FormatError
 from appliance.system import files
+from appliance.system.errors import words_of
 from appliance.system.place import Place
 
 
-def main(argv: list[str], environ: Mapping[str, str]) -> int:
+def newu(argv: list[str], environ: Mapping[str, str]) -> int:
     """Make users/cdb anew; 0, or 111 with the reason, and the old one stays."""
     users = Place.from_environ(environ).users
     try:
         text = (users / "assign").read_bytes()
     except OSError:
-        return _fatal("unable to open users/assign")
+        return _fatal("qmail-newu", "unable to open users/assign")
     try:
         files.replace(users / "cdb", compile_assign(text))
     except FormatError:
-        return _fatal("bad format in users/assign")
+        return _fatal("qmail-newu", "bad format in users/assign")
     except OSError:
-        return _fatal("unable to write users/cdb")
+        return _fatal("qmail-newu", "unable to write users/cdb")
     return 0
 
 
-def _fatal(sentence: str) -> int:
-    sys.stderr.write(f"qmail-newu: fatal: {sentence}\n")
+def newmrh(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Make control/morercpthosts.cdb anew; 0, or 111 with the reason, and the old one stays."""
+    control = Place.from_environ(environ).control
+    try:
+        names = parse_lines((control / "morercpthosts").read_bytes())
+    except OSError as error:
+        return _fatal("qmail-newmrh", f"unable to read control/morercpthosts: {words_of(error)}")
+    try:
+        files.replace(control / "morercpthosts.cdb", make_cdb((name.lower(), b"") for name in names))
+    except OSError as error:
+        return _fatal("qmail-newmrh", f"unable to write control/morercpthosts.cdb: {words_of(error)}")
+    return 0
+
+
+def _fatal(program: str, sentence: str) -> int:
+    sys.stderr.write(f"{program}: fatal: {sentence}\n")
     return 111

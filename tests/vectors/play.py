@@ -15,15 +15,17 @@ from tests.vectors import alone, world
 from tests.vectors.alone import Failed
 from tests.vectors.case import CannotPlay, Case, Difference, read_cases
 from tests.vectors.differs import Rule, is_meant, is_stale, read_rules
-from tests.vectors.kinds import local, queue, remote, remotedns, spawn, tcprules, users, whole
+from tests.vectors.kinds import local, pop3, queue, remote, remotedns, smtpd, spawn, tcprules, users, whole
 
 KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "bounce": whole.play,
     "local": local.play,
+    "pop3": pop3.play,
     "queue": queue.play,
     "remote": remote.play,
     "remotedns": remotedns.play,
     "routing": whole.play,
+    "smtpd": smtpd.play,
     "spawn": spawn.play,
     "tcprules": tcprules.play,
     "users": users.play,
