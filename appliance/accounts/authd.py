@@ -97,7 +97,8 @@ async def _serve(listener: socket.socket, place: Place) -> None:
         authd = Authd(place, pool)
         loop.add_signal_handler(signal.SIGHUP, authd.reload)
         authd.reload()
-        server = await asyncio.start_unix_server(authd.converse, sock=listener)
+        # Not start_unix_server: since Python 3.13 that removes the socket's file at the end, which is root's.
+        server = await asyncio.start_server(authd.converse, sock=listener)
         await stop.wait()
         server.close()
         pool.shutdown(cancel_futures=True)

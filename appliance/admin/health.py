@@ -1,5 +1,6 @@
-"""Owns the health check: a session of SMTP and one of POP3 through the listeners that supervisor starts."""
+"""Owns the health check: SMTP and POP3 through the listeners, and whether those answer who stand behind."""
 
+import os
 import re
 import smtplib
 import socket
@@ -60,16 +61,23 @@ class Asked(NamedTuple):
 
     listeners: list[Listener]
     me: str
+    sockets: dict[str, Path]
+    """Those on which a listener hands on what it got, by the daemon that answers."""
 
 
 def asked(place: Place) -> Asked:
     """As it is rendered; only root may read all of that."""
     me = (place.control / "me").read_text().strip()
-    return Asked(listeners(place.home / "supervisord.conf"), me)
+    sockets = {"send": place.socket("queue"), "authd": place.socket("authd")}
+    return Asked(listeners(place.home / "supervisord.conf"), me, sockets)
 
 
 def faults(asked: Asked) -> Iterator[str]:
-    """A sentence for each listener that does not answer as it should."""
+    """A sentence for each who does not answer as he should."""
+    for name, path in asked.sockets.items():
+        with socket.socket(socket.AF_UNIX) as connection:
+            if code := connection.connect_ex(os.fspath(path)):
+                yield f"{name} at {path}: {os.strerror(code)}"
     for listener in asked.listeners:
         try:
             if listener.name == "smtp":

@@ -1,10 +1,13 @@
-"""Owns a folder that other users can enter, too: pytest closes its own to them."""
+"""Owns a folder that other users can enter, too (pytest closes its own to them), and a run folder in it."""
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from appliance.system.privileges import bind_unix
 
 
 @pytest.fixture
@@ -14,3 +17,12 @@ def open_folder() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
+
+
+@pytest.fixture
+def run_folder(open_folder: Path) -> Iterator[Path]:
+    """A run folder in which send and authd listen."""
+    with ExitStack() as stack:
+        for name in ("queue", "authd"):
+            stack.enter_context(bind_unix(open_folder / f"{name}.sock"))
+        yield open_folder

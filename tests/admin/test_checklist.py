@@ -18,15 +18,15 @@ POP3 = Listener("pop3", "127.0.0.1", 2110, False)
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "qmail" / "run").mkdir(parents=True)
-    (tmp_path / "qmail" / "control").mkdir()
+def environ(tmp_path: Path, run_folder: Path) -> dict[str, str]:
+    (tmp_path / "qmail" / "control").mkdir(parents=True)
     (tmp_path / "qmail" / "control" / "me").write_text("mail.example.test\n")
-    (tmp_path / "qmail" / "run" / "started").touch()
+    (run_folder / "started").touch()
     (tmp_path / "state" / "passwords" / "hashed").mkdir(parents=True)
     (tmp_path / "state" / "passwords" / "alice@example.test").write_text("abc-def\n")
     names = {"HOME": "qmail", "STATE": "state", "CONFIG": "config.yaml"}
-    return {f"TOASTER_{name}": str(tmp_path / path) for name, path in names.items()}
+    places = {f"TOASTER_{name}": str(tmp_path / path) for name, path in names.items()}
+    return {**places, "TOASTER_RUN": str(run_folder)}
 
 
 def listening(environ: dict[str, str], *words: str) -> Place:

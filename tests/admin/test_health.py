@@ -21,57 +21,69 @@ POP3 = (b"+OK <1.2@mail.example.test>\r\n", b"+OK\r\n")
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def environ(tmp_path: Path, run_folder: Path) -> dict[str, str]:
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "me").write_text("mail.example.test\n")
-    return tmp_path
+    return {"TOASTER_HOME": str(tmp_path), "TOASTER_RUN": str(run_folder)}
 
 
-def with_listeners(home: Path, *words: str) -> dict[str, str]:
-    (home / "supervisord.conf").write_text(
+def with_listeners(environ: dict[str, str], *words: str) -> dict[str, str]:
+    Path(environ["TOASTER_HOME"], "supervisord.conf").write_text(
         f"[supervisord]\nnodaemon=true\n[program:smtpd]\ncommand=python -m x {' '.join(words)}\n"
     )
-    return {"TOASTER_HOME": str(home)}
+    return environ
 
 
-def test_all_is_well_if_smtp_takes_mail_and_pop3_answers(home: Path) -> None:
+def test_all_is_well_if_smtp_takes_mail_and_pop3_answers(environ: dict[str, str]) -> None:
     with scripted(*SMTP) as smtp, scripted(*POP3) as pop3:
-        environ = with_listeners(home, f"smtp:0.0.0.0:{smtp}", f"pop3:0.0.0.0:{pop3}")
+        with_listeners(environ, f"smtp:0.0.0.0:{smtp}", f"pop3:0.0.0.0:{pop3}")
 
         assert 0 == run("health", environ).code
 
 
-def test_a_postmaster_who_is_refused_is_a_fault(home: Path) -> None:
+def test_a_postmaster_who_is_refused_is_a_fault(environ: dict[str, str]) -> None:
     refusal = b"451 this host keeps no mail (#4.3.0)\r\n"
     with scripted(*SMTP[:3], refusal, b"221 bye\r\n") as smtp:
-        ended = run("health", with_listeners(home, f"smtp:127.0.0.1:{smtp}"))
+        ended = run("health", with_listeners(environ, f"smtp:127.0.0.1:{smtp}"))
 
     assert 1 == ended.code
     assert "this host keeps no mail" in ended.err
 
 
-def test_each_listener_that_does_not_answer_is_named(home: Path) -> None:
+def test_each_listener_that_does_not_answer_is_named(environ: dict[str, str]) -> None:
     with scripted(b"-ERR not now\r\n") as pop3:
-        environ = with_listeners(home, "smtp:127.0.0.1:1", f"pop3:127.0.0.1:{pop3}")
+        with_listeners(environ, "smtp:127.0.0.1:1", f"pop3:127.0.0.1:{pop3}")
         ended = run("health", environ)
 
     assert 1 == ended.code
     assert ["smtp", "pop3"] == [line.partition(" ")[0] for line in ended.err.splitlines()]
 
 
-def test_a_listener_that_begins_with_tls_is_left_to_its_twin(home: Path) -> None:
-    with_listeners(home, "pop3s:0.0.0.0:1:tls")
+def test_a_listener_that_begins_with_tls_is_left_to_its_twin(environ: dict[str, str]) -> None:
+    with_listeners(environ, "pop3s:0.0.0.0:1:tls")
 
-    assert [] == list(health.faults(health.asked(Place.from_environ({"TOASTER_HOME": str(home)}))))
+    assert [] == list(health.faults(health.asked(Place.from_environ(environ))))
 
 
-def test_an_address_of_any_interface_is_reached_on_loopback(home: Path) -> None:
-    with_listeners(home, "smtp:0.0.0.0:25", "pop3s:[::]:995:tls")
+def test_an_address_of_any_interface_is_reached_on_loopback(environ: dict[str, str]) -> None:
+    with_listeners(environ, "smtp:0.0.0.0:25", "pop3s:[::]:995:tls")
 
-    found = health.listeners(home / "supervisord.conf")
+    found = health.listeners(Path(environ["TOASTER_HOME"]) / "supervisord.conf")
 
     assert [Listener("smtp", "127.0.0.1", 25, False), Listener("pop3s", "::1", 995, True)] == found
 
 
 def test_a_place_where_nothing_is_rendered_is_not_well(tmp_path: Path) -> None:
     assert 1 == run("health", {"TOASTER_HOME": str(tmp_path)}).code
+
+
+@pytest.mark.parametrize(("socket", "name"), [("queue.sock", "send"), ("authd.sock", "authd")])
+def test_who_stands_behind_the_listeners_is_asked_as_well(
+    environ: dict[str, str], run_folder: Path, socket: str, name: str
+) -> None:
+    with_listeners(environ)
+    (run_folder / socket).unlink()
+
+    ended = run("health", environ)
+
+    assert (1, f"{name} at {run_folder}/{socket}: No such file or directory\n") == (ended.code, ended.err)
