@@ -172,6 +172,7 @@ def _lock(case: Case) -> Got:
 
 def _retry(case: Case) -> Got:
     """Times that send's own function gives; nobody can wait for a week of them."""
+    # Some words give the formula, some only mean it; then the name says the channel.
     channel = LOCAL if "+ 10)" in " ".join(case.setup) or "local" in case.name else REMOTE
     if "pairs" in case.expect:
         return {"pairs": [[age, next_retry(age, 0, channel)] for age, _ in case.expect["pairs"]]}

@@ -1,0 +1,57 @@
+"""The list of meant differences, and what it covers."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.vectors.case import Difference
+from tests.vectors.differs import is_meant, is_stale, read_rules
+
+LIST = """\
+| cases | fields | ours | reason |
+|---|---|---|---|
+| `queue/todo-*`, `queue/x` | `layout names` | `[]` | Since. |
+| `queue/*` | `layout owner` | `qmailq` | So. |
+"""
+NAMES = Difference("layout names", "- a", "[]")
+OWNER = Difference("layout owner", "qmails", "qmailq")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "differs.md").write_text(LIST)
+    return tmp_path / "differs.md"
+
+
+def test_a_case_that_differs_as_listed_is_meant(folder: Path) -> None:
+    assert is_meant(read_rules(folder), "queue/todo-one", [NAMES, OWNER])
+
+
+@pytest.mark.parametrize(
+    ("case", "differences"),
+    [
+        ("queue/other", [NAMES]),
+        ("queue/todo-one", [NAMES, Difference("exit", "0", "1")]),
+        ("queue/todo-one", [NAMES._replace(got="- b")]),
+        ("queue/todo-one", []),
+    ],
+)
+def test_any_other_difference_is_not(folder: Path, case: str, differences: list[Difference]) -> None:
+    assert not is_meant(read_rules(folder), case, differences)
+
+
+def test_only_a_listed_name_goes_stale(folder: Path) -> None:
+    rules = read_rules(folder)
+
+    assert (True, False) == (is_stale(rules, "queue/x"), is_stale(rules, "queue/todo-one"))
+
+
+def test_the_list_that_we_keep_has_a_reason_in_each_row() -> None:
+    rows = [
+        line.strip("|").split("|")
+        for line in Path(__file__).with_name("differs.md").read_text().splitlines()
+        if line.startswith("| `")
+    ]
+
+    assert rows
+    assert [] == [row for row in rows if len(row) != 4 or len(row[3].strip()) < 20]
