@@ -194,6 +194,14 @@ def test_the_page_on_control_files_names_each_that_is_read() -> None:
     assert [] == sorted(name for name in read if f"`{name}`" not in page)
 
 
+def test_what_a_page_points_to_is_there() -> None:
+    pages = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")]
+    links = [(page, found) for page in pages for found in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
+
+    assert links
+    assert [] == [(page.name, link) for page, link in links if not (page.parent / link).exists()]
+
+
 def test_every_process_of_the_table_is_a_function_of_arguments_and_environment() -> None:
     for target in PROCESSES.values():
         module, _, function = target.partition(":")
