@@ -32,6 +32,7 @@ PROGRAMS = {
     "preline": "appliance.inject.preline:main",
     "qmail-getpw": "appliance.local.getpw:main",
     "qmail-local": "appliance.local.local:main",
+    "qmail-lspawn": "appliance.local.lspawn:main",
     "qmail-newmrh": "appliance.admin.newu:newmrh",
     "qmail-newu": "appliance.admin.newu:newu",
     "qmail-pop3d": "appliance.pop3.programs:pop3d",
@@ -41,6 +42,8 @@ PROGRAMS = {
     "qmail-qstat": "appliance.admin.qread:stat",
     "qmail-queue": "appliance.inject.queue:main",
     "qmail-remote": "appliance.remote.remote:main",
+    "qmail-rspawn": "appliance.remote.rspawn:main",
+    "qmail-send": "appliance.send.send:main",
     "tcprules": "appliance.net.tcprules:main",
     "tcprulescheck": "appliance.net.tcprules:check",
 }

@@ -98,6 +98,8 @@ class NameServer:
         self.asked.append((name, kind))
         response = dns.message.make_response(query, recursion_available=True)
         kinds = self.records.get(name)
+        if isinstance(kinds, dict) and kinds.get(kind) in ([SERVFAIL], [REFUSED], [SILENCE]):
+            kinds = kinds[kind][0]  # a fault of one kind of record
         if kinds == SILENCE or (kinds == HANGUP and by_tcp):
             return b""
         if isinstance(kinds, str) and kinds != HANGUP:

@@ -52,7 +52,7 @@ def main() -> int:
         )
         return 2
     try:
-        people = (arguments.folder / PEOPLE).read_text()
+        people = _people(arguments.folder)
         cases = [case for case in read_cases(arguments.folder, families) if arguments.only in case.name]
     except (OSError, ValueError) as error:
         print(f"Cannot read the cases: {error}", file=sys.stderr)
@@ -62,6 +62,12 @@ def main() -> int:
     for name, result in alone.run_all(_tasks(cases, people), arguments.jobs):
         tally.take(name, result)
     return tally.close()
+
+
+def _people(folder: Path) -> str:
+    """The users of the recording machine: the folder's own, or those of the recordings we know."""
+    own = folder / PEOPLE
+    return (own if own.exists() else Path(__file__).with_name("people.txt")).read_text()
 
 
 def _arguments() -> argparse.Namespace:

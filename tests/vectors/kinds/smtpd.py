@@ -104,9 +104,15 @@ def _expected_queue(case: Case) -> Json:
 def _write_rules(environment: dict[str, str]) -> None:
     """One rule for everybody, which sets the case's variables."""
     (HOME / "rules").mkdir()
-    variables = "".join(f',{name}="{value}"' for name, value in environment.items())
+    variables = "".join(f",{name}={_quoted(value)}" for name, value in environment.items())
     rules = [program("tcprules"), "rules/tcp.smtp.cdb", "rules/tcp.smtp.tmp"]
     run(rules, Manner(cwd=HOME), f":allow{variables}\n".encode())
+
+
+def _quoted(value: str) -> str:
+    """A value between two letters that are not in it."""
+    quote = next(letter for letter in "\"'/|#" if letter not in value)
+    return f"{quote}{value}{quote}"
 
 
 def _connect(listener: "subprocess.Popen[bytes]") -> socket.socket | None:
