@@ -43,7 +43,10 @@ def pids(site: Site) -> dict[str, list[int]]:
     assert site.running
     found: dict[str, list[int]] = {}
     for pid in descendants(site.running.pid):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended since
         if b"appliance" in words:
             found.setdefault(words[words.index(b"appliance") + 1].decode(), []).append(pid)
     return found

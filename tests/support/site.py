@@ -141,8 +141,11 @@ class Site:
 
 
 def descendants(pid: int) -> list[int]:
-    """All processes below a process, those nearer to it first."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """All processes below a process, those nearer to it first; one that ends meanwhile has none."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
     found = [int(child) for child in children]
     return found + [deeper for child in found for deeper in descendants(child)]
 
