@@ -99,6 +99,11 @@ class Programs:
         """When `expire` has something to do, by the monotonic clock."""
         return min([self._next_sweep, *(program.deadline for program in self._running.values())])
 
+    @property
+    def running(self) -> int:
+        """How many there are."""
+        return len(self._running)
+
     def expire(self, now: float) -> None:
         """Stop what runs too long, and what programs that have ended left behind."""
         for program in [program for program in self._running.values() if program.deadline <= now]:

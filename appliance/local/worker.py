@@ -10,6 +10,7 @@ import os
 import selectors
 import socket
 import time
+from collections import deque
 from functools import partial
 
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
@@ -28,6 +29,9 @@ from appliance.system import log
 NO_MESSAGE = b"qmail-spawn unable to open message. (#4.3.0)\n"
 REPORT_LIMIT = 3000
 """Bytes of a report; what programs print beyond is cut (qmail-lspawn's truncreport)."""
+
+MOST_PROGRAMS = 20
+"""Programs that one user's deliveries run at a time: each is a shell, unlike a Maildir's place in a batch."""
 
 _TRUNCATED = b"\nError report too long, sorry.\n"
 _BATCH = 100
@@ -78,6 +82,7 @@ class Worker:
         self._names = maildir.Names()
         self._mboxes = Mboxes()
         self._programs = Programs(self._selector)
+        self._orders: deque[tuple[_Running, Order]] = deque()
         self._forwards = Forwards(self._selector, client)
         self._selector.register(self._link, selectors.EVENT_READ, self._receive)
 
@@ -95,6 +100,7 @@ class Worker:
         self._mboxes.expire(now)
         self._programs.expire(now)
         self._deliver_maildirs()
+        self._start_programs()
         self._link.flush()
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._link.waiting else 0)
         if self._selector.get_key(self._link).events != wanted:
@@ -160,9 +166,17 @@ class Worker:
             case MboxDelivery():
                 self._mboxes.start(step, ended)
             case Order():
-                self._programs.start(step, running.say, ended)
+                self._orders.append((running, step))
             case Forwarding():
                 self._forwards.start(step, ended)
+
+    def _start_programs(self) -> None:
+        while self._orders and self._programs.running < MOST_PROGRAMS:
+            running, order = self._orders.popleft()
+            try:
+                self._programs.start(order, running.say, partial(self._advance, running))
+            except Temporary as refusal:
+                self._advance(running, refusal)
 
     def _send(self, number: int, report: Report) -> None:
         self._link.send(spawn.format_report(spawn.ReportFrame(number, report)))

@@ -189,7 +189,9 @@ class Listen(Part):
 class Limits(Part):
     """What one appliance does at a time, and how long it tries."""
 
-    concurrency_local: Count = Field(20, description="Deliveries to mailboxes at a time.")
+    concurrency_local: Count = Field(
+        100, description="Deliveries to mailboxes at a time: they are synced in batches."
+    )
     concurrency_remote: Count = Field(100, description="Deliveries to other hosts at a time.")
     connections: Count = Field(400, description="Connections at a time to each listening daemon.")
     connections_per_client: Count = Field(50, description="Connections at a time from one address.")

@@ -13,7 +13,7 @@ import pytest
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import Report, Verdict
 from appliance.local.delivery import Terms
-from appliance.local.worker import NO_MESSAGE, REPORT_LIMIT, Worker
+from appliance.local.worker import MOST_PROGRAMS, NO_MESSAGE, REPORT_LIMIT, Worker
 from appliance.mailbox.maildir import NO_MAILDIR
 from appliance.mailbox.mbox import MboxDelivery, open_box, try_lock
 from appliance.protocols import spawn
@@ -185,6 +185,18 @@ def test_a_slow_program_does_not_hold_up_a_maildir(lspawn: Lspawn, home: Path) -
     (home / "fifo").write_text("at last\n")
 
     assert {1: report(Verdict.DONE, b"at last\ndid 0+0+1\n")} == lspawn.hear()
+
+
+def test_programs_of_one_user_take_turns_when_there_are_many(lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail").write_text("|: >run.$$; ls run.* 2>&- | wc -l; sleep 0.02; rm run.$$\n")
+    lspawn.hand_over(1)
+    for number in range(3 * MOST_PROGRAMS):
+        lspawn.deliver(number, 1, instruction_for(home))
+
+    reports = lspawn.hear(3 * MOST_PROGRAMS)
+
+    assert {Verdict.DONE} == {report.verdict for report in reports.values()}
+    assert max(int(report.text.split()[0]) for report in reports.values()) <= MOST_PROGRAMS
 
 
 def test_a_program_that_never_ends_is_stopped(home: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_tree_has_what_the_daemons_read() -> None:
         ("plusdomain", "example.org\n"),
         ("doublebounceto", "alice\n"),
         ("doublebouncehost", "example.org\n"),
-        ("concurrencylocal", "20\n"),
+        ("concurrencylocal", "100\n"),
         ("concurrencyremote", "100\n"),
         ("concurrencyincoming", "400\n"),
         ("concurrencyperip", "50\n"),
