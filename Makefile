@@ -10,7 +10,7 @@ FILL = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs 
   && $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $< && touch $@
 
 .DEFAULT_GOAL = words
-.PHONY: words run test check vectors flow bench peers up down logs map fmt cover clean lock
+.PHONY: words run test check vectors flow bench crash peers up down logs map fmt cover clean lock
 
 words:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8 | sed 's/^/make /'
@@ -34,6 +34,9 @@ flow: .venv/dev peers ## build the image, start it, send and fetch mail, break i
 
 bench: .venv/dev peers ## our speed against Postfix's, as root; ROUNDS=5 ONLY="local_kept relay" PROFILE=send
 	@$(BIN)/python -m tests.bench
+
+crash: .venv/dev ## kill -9 the daemons at random while mail comes in, and count it: KILLS=20 SEED=1
+	@$(BIN)/python -m tests.crash
 
 peers: ## the mail programs of others that the tests use (apt-get, as root)
 	@sh tests/support/peers.sh

@@ -38,20 +38,6 @@ def lies_once(site: Site, new: Letter) -> bool:
     return 1 == sum(new.token.encode() in message for message in site.maildir("alice"))
 
 
-def pids(site: Site) -> dict[str, list[int]]:
-    """The processes of each daemon, the eldest first."""
-    assert site.running
-    found: dict[str, list[int]] = {}
-    for pid in descendants(site.running.pid):
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended since
-        if b"appliance" in words:
-            found.setdefault(words[words.index(b"appliance") + 1].decode(), []).append(pid)
-    return found
-
-
 def test_ctrl_c_stops_it_cleanly_and_quickly(running: Site) -> None:
     printed = len(running.log)
     below = descendants(running.running.pid) if running.running else []
@@ -86,10 +72,10 @@ def test_a_loss_of_all_processes_at_once_loses_no_accepted_message(running: Site
 
 @pytest.mark.parametrize("name", ["send", "lspawn", "rspawn", "authd", "smtpd", "popup", "pop3d"])
 def test_a_daemon_that_is_killed_is_started_again_and_mail_goes_on(running: Site, name: str) -> None:
-    eldest = pids(running)[name][0]
+    eldest = running.daemons()[name][0]
 
     os.kill(eldest, signal.SIGKILL)
-    wait_for(lambda: pids(running).get(name, [eldest])[0] != eldest)
+    wait_for(lambda: running.daemons().get(name, [eldest])[0] != eldest)
 
     # A daemon that is just being started says try again.
     new = until_it_works(lambda: send(running))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.__main__ import DAEMONS
 from appliance.system.place import Place
 from tests.support.clients import Mailbox
 from tests.support.letter import Letter
@@ -122,6 +123,20 @@ class Site:
         configuration = str(self.place.home / "supervisord.conf")
         control = [sys.executable, "-m", "supervisor.supervisorctl", "-c", configuration]
         subprocess.run([*control, "signal", which, name], env=self.environ, check=True, capture_output=True)
+
+    def daemons(self) -> dict[str, list[int]]:
+        """The processes of each daemon, the eldest first."""
+        assert self.running
+        found: dict[str, list[int]] = {}
+        for pid in descendants(self.running.pid):
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended since
+            name = words[words.index(b"appliance") + 1].decode() if b"appliance" in words else ""
+            if name in DAEMONS:
+                found.setdefault(name, []).append(pid)
+        return found
 
     def mailbox(self, name: str = "alice@example.test") -> Mailbox:
         """A mailbox with the password that its first start printed."""

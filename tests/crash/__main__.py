@@ -1,0 +1,17 @@
+"""Owns the words of `make crash`: KILLS=n and SEED=n."""
+
+import os
+import random
+import sys
+
+from tests.crash import kills
+
+
+def main() -> int:
+    """0 if nothing is lost."""
+    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
+    return kills.run(int(os.environ.get("KILLS") or 20), seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
