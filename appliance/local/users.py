@@ -8,6 +8,7 @@ from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.local.getpw import alias_account, find_account
 from appliance.system import privileges
+from appliance.system.cdb_file import CdbFile
 
 NO_CDB = "Trouble reading users/cdb in qmail-lspawn."
 AS_ROOT = "Not allowed to perform deliveries as root."
@@ -20,9 +21,8 @@ class Users:
     """The users of this host; a new users/cdb counts from the next question on."""
 
     def __init__(self, cdb: Path, alias_home: Path) -> None:
-        self._path = cdb
+        self._file = CdbFile(cdb)
         self._alias_home = os.fsencode(alias_home)
-        self._seen: tuple[int, ...] = ()
         self._cdb: Cdb | None = None
         self._known: dict[bytes, Assignment | None] = {}
 
@@ -49,7 +49,10 @@ class Users:
         return found
 
     def _assigned(self, local: bytes) -> Assignment | None:
-        cdb = self._current_cdb()
+        cdb = self._file.current()
+        if cdb is not self._cdb:
+            self._cdb = cdb
+            self._known.clear()
         if cdb is None:
             return None
         if local not in self._known:
@@ -57,17 +60,3 @@ class Users:
                 self._known.clear()
             self._known[local] = lookup(cdb, local)
         return self._known[local]
-
-    def _current_cdb(self) -> Cdb | None:
-        try:
-            state = os.stat(self._path)
-        except FileNotFoundError:
-            self._seen = ()
-            return None
-        seen = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
-        if seen != self._seen or self._cdb is None:
-            # Read whole: a mapped file that somebody shortens would end the whole daemon.
-            self._cdb = Cdb(self._path.read_bytes())
-            self._seen = seen
-            self._known.clear()
-        return self._cdb

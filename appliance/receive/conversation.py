@@ -153,7 +153,7 @@ class Conversation:
                 return self._refuse_recipient(replies.FAULTS[said.Fault.PATH], address)
         elif not policy.may_receive(address):
             return self._refuse_recipient(replies.NO_RELAY, address)
-        if not policy.is_local(address):
+        if not policy.needs_asking(address):
             return self._accept_recipient(address)
         report = self._desk.mailboxes.known(address)
         return self._ask(address) if report is None else self._answer_for(address, report)

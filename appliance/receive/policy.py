@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from appliance.formats.assign import lookup
 from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.rewrite import Rewriter
 from appliance.protocols.smtp import Limits
+from appliance.system.cdb_file import CdbFile
 from appliance.system.control import SENTENCE, Control
 from appliance.system.place import Place
 
@@ -44,6 +46,8 @@ class Policy:
     morercpthosts: Cdb | None = None
     badmailfrom: frozenset[bytes] = frozenset()
     rewriter: Rewriter | None = None
+    users: CdbFile | None = None
+    """users/cdb, which anybody may read."""
 
     @classmethod
     def read(cls, place: Place) -> "Policy":
@@ -69,6 +73,7 @@ class Policy:
                 control.line("envnoathost"),
                 me,
             ),
+            users=CdbFile(place.users / "cdb"),
         )
 
     def terms(self, environment: Mapping[str, str]) -> Terms:
@@ -98,9 +103,23 @@ class Policy:
         more = self.morercpthosts
         return any(name in self.rcpthosts or (more and more.get(name) is not None) for name in names)
 
-    def is_local(self, recipient: bytes) -> bool:
-        """Whether a mailbox of ours would have to be there; what is remote is another host's to know."""
-        return self.rewriter is None or self.rewriter.rewrite(recipient).channel == "local"
+    def needs_asking(self, recipient: bytes) -> bool:
+        """Whether only lspawn can tell if a mailbox is there, as it must look into a home.
+
+        Not for what is remote, which another host knows, nor for whom users/assign gives a mailbox by his
+        whole name: without a .qmail his mail goes by the default delivery, so he always has one.
+        """
+        if self.rewriter is None:
+            return True
+        route = self.rewriter.rewrite(recipient)
+        if route.channel == "remote":
+            return False
+        try:
+            cdb = self.users.current() if self.users is not None else None
+            found = lookup(cdb, route.address.rpartition(b"@")[0]) if cdb is not None else None
+        except (OSError, FormatError):
+            return True  # lspawn has the sentence for it
+        return found is None or bool(found.dash or found.ext)
 
     def with_local_name(self, address: bytes, own_literals: frozenset[bytes]) -> bytes:
         """user@[an address of this host] as user@localiphost."""

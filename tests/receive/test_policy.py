@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.formats.assign import compile_assign
 from appliance.formats.cdb import make_cdb
 from appliance.formats.outcome import Temporary
 from appliance.receive.policy import Policy
@@ -117,11 +118,31 @@ def test_an_own_address_stands_for_localiphost(tmp_path: Path, address: bytes, e
     assert expected == found.with_local_name(address, found.terms({"TCPLOCALIP": "192.0.2.1"}).own_literals)
 
 
-def test_what_is_rewritten_to_a_remote_address_is_not_local(tmp_path: Path) -> None:
+def test_what_is_rewritten_to_a_remote_address_is_another_hosts_to_know(tmp_path: Path) -> None:
     found = policy(tmp_path, virtualdomains="virtual.test:joe\nfar.virtual.test:\n")
 
     addresses = [b"a@lab.test", b"a@virtual.test", b"a@far.virtual.test", b"a@elsewhere.test", b"nodomain"]
-    assert [True, True, False, False, False] == [found.is_local(address) for address in addresses]
+    assert [True, True, False, False, False] == [found.needs_asking(address) for address in addresses]
+
+
+def test_whom_users_assign_names_whole_has_a_mailbox_and_nobody_else(tmp_path: Path) -> None:
+    found = policy(tmp_path, virtualdomains="virtual.test:virtual\n")
+    (tmp_path / "users").mkdir()
+    lines = b"=virtual-joe:v:1:1:/mail/joe:::", b"=joe:a:7790:2107:/alias:-:joe:", b"+joe-:v:1:1:/mail/joe:-::"
+    text = b"\n".join((*lines, b".\n"))
+    (tmp_path / "users" / "cdb").write_bytes(compile_assign(text))
+
+    addresses = [
+        b"JOE@virtual.test",
+        b"joe-x@virtual.test",
+        b"joe@lab.test",
+        b"joe-x@lab.test",
+        b"ann@lab.test",
+    ]
+    assert [False, True, True, True, True] == [found.needs_asking(address) for address in addresses]
+
+    (tmp_path / "users" / "cdb").write_bytes(b"damaged")
+    assert found.needs_asking(b"joe@virtual.test")
 
 
 def test_the_greeting_is_smtpgreeting_or_me(tmp_path: Path) -> None:
