@@ -128,7 +128,7 @@ def test_what_is_rewritten_to_a_remote_address_is_another_hosts_to_know(tmp_path
 def test_whom_users_assign_names_whole_has_a_mailbox_and_nobody_else(tmp_path: Path) -> None:
     found = policy(tmp_path, virtualdomains="virtual.test:virtual\n")
     (tmp_path / "users").mkdir()
-    lines = b"=virtual-joe:v:1:1:/mail/joe:::", b"=joe:a:7790:2107:/alias:-:joe:", b"+joe-:v:1:1:/mail/joe:-::"
+    lines = b"=virtual-joe:v:1:1:/m/joe:::", b"=joe:a:7790:2107:/alias:-:joe:", b"+joe-:v:1:1:/m/joe:-::"
     text = b"\n".join((*lines, b".\n"))
     (tmp_path / "users" / "cdb").write_bytes(compile_assign(text))
 
