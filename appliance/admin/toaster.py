@@ -14,6 +14,7 @@ from appliance.admin import checkout, output
 from appliance.admin.apply import apply
 from appliance.admin.context import Context, config_option, json_option, load_or_exit
 from appliance.admin.difference import diff
+from appliance.admin.queue import queue
 from appliance.admin.route import route
 from appliance.admin.status import status
 from appliance.formats.outcome import Permanent, Temporary
@@ -96,7 +97,7 @@ def schema() -> None:
     output.as_json(json_schema())
 
 
-for command in (diff, apply, route, status):
+for command in (diff, apply, route, status, queue):
     toaster.add_command(command)
 
 

@@ -8,6 +8,7 @@ from appliance.formats.envelope import Recipient
 from appliance.formats.outcome import FormatError
 from appliance.queue import record
 from appliance.queue.layout import CHANNELS, SPLIT, Layout
+from appliance.queue.record import MessageRecord
 
 
 class Waiting(NamedTuple):
@@ -19,6 +20,13 @@ class Waiting(NamedTuple):
     sender: bytes
     recipients: list[tuple[str, Recipient]]
     is_bouncing: bool
+
+
+class Arriving(NamedTuple):
+    """A message in the accept log: its record, and its body, which is empty if it lies in mess/."""
+
+    record: MessageRecord
+    body: bytes
 
 
 def unsettled(queue: Path) -> set[int]:
@@ -37,6 +45,26 @@ def unsettled(queue: Path) -> set[int]:
     return live
 
 
+def arriving(queue: Path, number: int) -> Arriving | None:
+    """A message that only the accept log holds; None if it does not. OSError."""
+    found: Arriving | None = None
+    for path in sorted((queue / "todo").glob("*.log"), key=lambda path: int(path.stem)):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # finished while we looked
+        for entry in record.read_records(int(path.stem), content):
+            if entry.number != number:
+                continue
+            if entry.kind in (record.DONE, record.SETTLED):
+                found = None
+            elif entry.kind in (record.MESSAGE, record.ENVELOPE):
+                payload = content[entry.start : entry.end]
+                message = record.parse_message(payload)
+                found = Arriving(message, payload[message.body_offset :])
+    return found
+
+
 def settled(queue: Path) -> set[int]:
     """The messages whose body lies in mess/; OSError."""
     layout = Layout(queue)
@@ -49,12 +77,13 @@ def waiting(queue: Path) -> Iterator[Waiting]:
     for part in range(SPLIT):
         for number in sorted(layout.numbers("info", part)):
             try:
-                yield _look(layout, number)
+                yield look(layout, number)
             except (FileNotFoundError, FormatError):
                 continue
 
 
-def _look(layout: Layout, number: int) -> Waiting:
+def look(layout: Layout, number: int) -> Waiting:
+    """One message that waits. FileNotFoundError: it does not; FormatError: its files are damaged."""
     sender, birth = layout.sender_and_birth(number)
     size = layout.path("mess", number).stat().st_size
     found = [(name, recipient) for name in CHANNELS for recipient in layout.recipients(name, number)]

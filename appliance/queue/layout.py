@@ -26,6 +26,15 @@ SPLIT = 23
 CHANNELS = ("local", "remote")
 _FLAT = ("bounce", "todo", "intd", "pid", "lock")
 _SPLIT_FOLDERS = ("mess", "info", *CHANNELS)
+_WHY = "user.toaster.why"  # xattr(7) of a channel's file, so that it ends with the file and adds none
+_LONGEST_WHY = 500
+
+
+class Deferral(NamedTuple):
+    """How often the recipients of a channel were tried, and what was heard last."""
+
+    tries: int
+    text: bytes
 
 
 class Settlement(NamedTuple):
@@ -158,9 +167,17 @@ class Layout:
         return self.path(channel, number).exists()
 
     def add_failure(self, number: int, text: bytes) -> None:
-        """Add to what the bounce will say."""
-        with self.path("bounce", number).open("ab") as report:
-            report.write(text)
+        """Add to what the bounce will say, and make it last: the D that follows may reach the disk at any time."""
+        path = self.path("bounce", number)
+        is_new = not path.exists()
+        report = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            files.write_all(report, text)
+            os.fsync(report)
+        finally:
+            os.close(report)
+        if is_new:
+            files.sync_folder(path.parent)
 
     def failures(self, number: int) -> bytes:
         """What the bounce will say so far."""
@@ -178,6 +195,21 @@ class Layout:
         """Keep a channel's next try over a restart, in its file's modification time."""
         with contextlib.suppress(OSError):
             self._set_time(channel, number, when)
+
+    def note_deferral(self, channel: str, number: int, text: bytes) -> None:
+        """Keep what a try was told, for whoever asks; a file system without attributes keeps nothing."""
+        before = self.deferral(channel, number)
+        tries = before.tries + 1 if before else 1
+        with contextlib.suppress(OSError):
+            os.setxattr(self.path(channel, number), _WHY, b"%d %b" % (tries, text[:_LONGEST_WHY]))
+
+    def deferral(self, channel: str, number: int) -> Deferral | None:
+        """What the last try was told; None if that is not known."""
+        try:
+            tries, _, text = os.getxattr(self.path(channel, number), _WHY).partition(b" ")
+            return Deferral(int(tries), text)
+        except (OSError, ValueError):
+            return None
 
     def _set_time(self, name: str, number: int, when: int) -> None:
         os.utime(self.path(name, number), (when, when))

@@ -179,7 +179,9 @@ class Jobs:
             report = Report(Verdict.NEVER, report.text + GIVING_UP)
         line(lines.delivery(delivery, report))
         line(lines.status(self._channels))
-        if report.verdict is not Verdict.TRY_AGAIN:
+        if report.verdict is Verdict.TRY_AGAIN:
+            attempt.why = report.text
+        else:
             self._mark_final(attempt, index, report)
         if attempt.is_over:
             self._pass_over(attempt)

@@ -20,6 +20,7 @@ class Pass:
         "next",
         "open",
         "places",
+        "why",
         "withdrawn",
         "written",
     )
@@ -35,6 +36,8 @@ class Pass:
         self.open = 0
         self.announced = 0
         """The connection (Channel.generation) on which the spawn was given the message."""
+        self.why = b""
+        """What the last deferral said."""
         self.withdrawn = False
         """Whether it waits on the disk instead of for its turn."""
         self.written = b""

@@ -139,6 +139,7 @@ class Settling:
                 when = self._work.now
                 if not attempt.withdrawn:
                     when = next_retry(when, message.birth, attempt.channel)
+                    layout.note_deferral(name, message.number, attempt.why)
                 layout.set_next_try(name, message.number, when)
                 self._schedules[attempt.channel].push(when, message.number)
         except OSError as error:

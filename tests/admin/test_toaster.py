@@ -15,7 +15,7 @@ from tests.support.command import run
 from tests.support.configs import SITE
 
 
-@pytest.mark.parametrize("name", ["apply", "check", "diff", "passwd", "route", "schema", "status"])
+@pytest.mark.parametrize("name", ["apply", "check", "diff", "passwd", "queue", "route", "schema", "status"])
 def test_every_subcommand_has_help_with_an_example(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -33,7 +33,7 @@ def test_the_help_names_all_subcommands(
 
     told = "".join(capsys.readouterr())
     assert [] == [
-        n for n in ("apply", "check", "diff", "passwd", "route", "schema", "status") if n not in told
+        n for n in ("apply", "check", "diff", "passwd", "queue", "route", "schema", "status") if n not in told
     ]
 
 

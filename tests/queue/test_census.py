@@ -71,3 +71,20 @@ def test_what_goes_while_we_look_and_what_is_damaged_is_passed_over(queue: Path)
     Layout(queue).path("info", 52).write_bytes(b"damaged")
 
     assert [] == [*census.waiting(queue)]
+
+
+def test_a_message_that_only_the_log_holds_is_found_there(queue: Path) -> None:
+    log = Log(queue / "todo")
+    position = log.append_message(1, ORIGIN, ENVELOPE, b"b\n")
+    log.append_message(2, ORIGIN, ENVELOPE, b"c\n")
+    log.append_envelope(4, ORIGIN, ENVELOPE, 300_000)
+    log.note_done(1, position.segment)
+    log.commit()
+
+    found = census.arriving(queue, 2)
+    large = census.arriving(queue, 4)
+
+    assert found is not None
+    assert large is not None
+    assert (ENVELOPE, b"c\n", b"") == (found.record.envelope, found.body, large.body)
+    assert (None, None) == (census.arriving(queue, 1), census.arriving(queue, 3))

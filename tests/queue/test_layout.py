@@ -1,11 +1,12 @@
 """qmail's folders on a real disk: what waits has qmail's bytes, times and places."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from appliance.queue.layout import Layout, Settlement, claim, prepare
+from appliance.queue.layout import Deferral, Layout, Settlement, claim, prepare
 from appliance.system.privileges import Identity
 
 BIRTH = 1_000_000_000
@@ -150,3 +151,31 @@ def test_a_queue_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
         claim(tmp_path)
     os.close(mutex)
     os.close(claim(tmp_path))
+
+
+def test_what_a_try_was_told_lies_beside_the_recipients(layout: Layout) -> None:
+    layout.settle([SETTLEMENT])
+    (channel, *_) = SETTLEMENT.channels
+    before = layout.path(channel, SETTLEMENT.number).stat().st_mtime
+
+    assert layout.deferral(channel, SETTLEMENT.number) is None
+    layout.note_deferral(channel, SETTLEMENT.number, b"busy\n")
+    layout.note_deferral(channel, SETTLEMENT.number, b"x" * 1000)
+
+    assert Deferral(2, b"x" * 500) == layout.deferral(channel, SETTLEMENT.number)
+    assert before == layout.path(channel, SETTLEMENT.number).stat().st_mtime
+
+
+def test_a_file_system_without_attributes_tells_no_cause(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "no attributes")
+
+    layout.settle([SETTLEMENT])
+    (channel, *_) = SETTLEMENT.channels
+    monkeypatch.setattr(os, "setxattr", refuse)
+
+    layout.note_deferral(channel, SETTLEMENT.number, b"busy\n")
+
+    assert layout.deferral(channel, SETTLEMENT.number) is None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from appliance.queue.layout import Deferral
 from appliance.send import settling
 from tests.support.queue_rig import DONE, LATER, NEVER, Rig
 
@@ -156,3 +157,12 @@ def test_a_channel_that_cannot_be_finished_is_finished_later(
     rig.send._ending._postponed[0] = (0, rig.send._ending._postponed[0][1])
 
     rig.turn(lambda: not rig.files("mess", "info", "local"))
+
+
+def test_what_a_deferral_said_is_kept_with_how_often(rig: Rig) -> None:
+    number = rig.hand_in("alice@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+    rig.local.answer(LATER)
+    rig.turn(lambda: not rig.send._work.messages)
+
+    assert Deferral(1, LATER.text) == rig.send._layout.deferral("local", number)
