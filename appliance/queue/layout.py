@@ -167,7 +167,7 @@ class Layout:
         return self.path(channel, number).exists()
 
     def add_failure(self, number: int, text: bytes) -> None:
-        """Add to what the bounce will say, and make it last: the D that follows may reach the disk at any time."""
+        """Add to what the bounce will say and make it last: the D that follows may be on the disk at once."""
         path = self.path("bounce", number)
         is_new = not path.exists()
         report = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
