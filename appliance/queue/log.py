@@ -1,8 +1,12 @@
 """Owns the accept log: segments in queue/todo that hold every accepted message until it is done or settled.
 
 A segment is `todo/<n>.log`, n no larger than the number of any message in it. Records are collected
-with `append` and written by `commit`, one write and one fdatasync for all. Segments are deleted oldest
-first, each when nothing in it is live, so that a `done` record outlives the message it speaks of.
+with `append` and written by `commit`, one write and one fdatasync for all. Segments end oldest first,
+each when nothing in it is live, so that a `done` record outlives the message it speaks of.
+
+A segment's file is filled with zeros before its first record, and a finished one becomes a spare
+(`todo/<n>.spare`) that a later segment writes over: an fdatasync over blocks that the file has already
+costs half of one that must journal a longer file. Checksums tell the lives of a file apart.
 """
 
 import contextlib
@@ -19,14 +23,17 @@ from appliance.queue import record
 from appliance.queue.record import MessageRecord, Origin
 from appliance.system import files
 
-SEGMENT_LIMIT = 32 * 1024 * 1024
-"""Bytes after which the next commit begins a new segment."""
+SEGMENT_LIMIT = 4 * 1024 * 1024
+"""Bytes after which the next commit begins a new segment; every file has as many from its birth."""
+
+SPARES = 2
+"""Finished segments that are kept for later ones."""
 
 
 class Segment:
     """One file of the log: its descriptor, its length and how many of its messages are live."""
 
-    __slots__ = ("descriptor", "live", "number", "path", "size")
+    __slots__ = ("descriptor", "is_sound", "live", "number", "path", "size")
 
     def __init__(self, path: Path, number: int, descriptor: int, size: int) -> None:
         self.path = path
@@ -34,6 +41,8 @@ class Segment:
         self.descriptor = descriptor
         self.size = size
         self.live = 0
+        self.is_sound = True
+        """Whether no write or fsync of it has failed."""
 
 
 class Position(NamedTuple):
@@ -65,6 +74,8 @@ class Log:
         self._batch_size = 0
         self._notes: list[tuple[int, int, bytes]] = []
         self._fresh: list[Segment] = []
+        self._spares: list[Path] = []
+        self._last_segment = 0
         self.last_number = 0
 
     @property
@@ -145,17 +156,38 @@ class Log:
 
     def _open_segment(self, number: int) -> Segment:
         if self._current is None:
-            number = max(number, self._segments[-1].number + 1 if self._segments else 1)
+            # Never a number that a file had in an earlier life: its old records would count again.
+            self._last_segment = number = max(number, self._last_segment + 1)
             path = self._folder / f"{number}.log"
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            descriptor = self._new_file(path)
             self._current = Segment(path, number, descriptor, 0)
             self._segments.append(self._current)
-            files.sync_folder(self._folder)
         return self._current
+
+    def _new_file(self, path: Path) -> int:
+        if self._spares:
+            os.rename(self._spares[-1], path)
+            self._spares.pop()
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        else:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            if not os.fstat(descriptor).st_size:
+                files.write_all(descriptor, bytes(SEGMENT_LIMIT))
+                os.fsync(descriptor)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+            # Before the first record: all that was renamed or removed until now is so for good.
+            files.sync_folder(self._folder)
+        except OSError:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+        return descriptor
 
     def _abandon(self) -> None:
         segment, self._current = self._current, None
         if segment is not None:
+            segment.is_sound = False
             with contextlib.suppress(OSError):
                 os.ftruncate(segment.descriptor, segment.size)
 
@@ -165,7 +197,15 @@ class Log:
             segment = self._segments.popleft()
             os.close(segment.descriptor)
             with contextlib.suppress(OSError):
-                segment.path.unlink()
+                self._retire(segment)
+
+    def _retire(self, segment: Segment) -> None:
+        if not segment.is_sound or len(self._spares) >= SPARES:
+            segment.path.unlink()
+            return
+        spare = segment.path.with_suffix(".spare")
+        os.rename(segment.path, spare)
+        self._spares.append(spare)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -182,19 +222,30 @@ class Log:
         Torn tails were never acknowledged and are passed over; the next commit begins a new segment.
         """
         found: dict[int, Survivor] = {}
-        for number, path in sorted(self._files()):
+        for number, path in sorted(self._files(".spare")):
+            self._spares.append(path)
+            self._replay_spare(number, path)
+        for number, path in sorted(self._files(".log")):
             segment = Segment(path, number, os.open(path, os.O_RDWR | os.O_CLOEXEC), path.stat().st_size)
             self._segments.append(segment)
+            self._last_segment = max(self._last_segment, number)
             self.last_number = max(self.last_number, number)
             self._replay_segment(segment, found)
         for survivor in found.values():
             survivor.segment.live += 1
         return sorted(found.values())
 
-    def _files(self) -> Iterator[tuple[int, Path]]:
-        for path in self._folder.glob("*.log"):
+    def _files(self, kind: str) -> Iterator[tuple[int, Path]]:
+        for path in self._folder.glob(f"*{kind}"):
             if path.stem.isdecimal():
                 yield int(path.stem), path
+
+    def _replay_spare(self, number: int, path: Path) -> None:
+        # All that it tells is done, but numbers go on behind it.
+        self._last_segment = max(self._last_segment, number)
+        self.last_number = max(self.last_number, number)
+        for entry in record.read_records(number, path.read_bytes()):
+            self.last_number = max(self.last_number, entry.number)
 
     def _replay_segment(self, segment: Segment, found: dict[int, Survivor]) -> None:
         if not segment.size:

@@ -11,6 +11,7 @@ from appliance.queue import log as log_module
 from appliance.queue.log import Log, Survivor
 from appliance.queue.record import Origin
 from appliance.system import files
+from tests.support.failing_files import FailingDisk
 
 ORIGIN = Origin(1_000_000_000, 7791, 4242)
 TWO = Envelope(b"s@x.test", (b"alice@example.test", b"bob@example.test"))
@@ -119,7 +120,7 @@ def test_a_failed_fsync_promises_nothing_and_is_never_retried(
     third = log.append_message(3, ORIGIN, TWO, b"after\n")
     log.commit()
 
-    assert third.segment.number == 3
+    assert third.segment.number > 1
     assert [1, 3] == [survivor.number for survivor in reopened(tmp_path)[1]]
 
 
@@ -171,4 +172,76 @@ def test_statistics_tell_segments_and_bytes(tmp_path: Path) -> None:
     log.commit()
 
     assert 1 == log.segments
-    assert (tmp_path / "1.log").stat().st_size == log.size
+    assert log_module.SEGMENT_LIMIT == (tmp_path / "1.log").stat().st_size
+    assert 0 < log.size < 200
+
+
+def filled(log: Log, numbers: range) -> None:
+    """Messages that are accepted and done at once, each in a segment of its own."""
+    for number in numbers:
+        place = log.append_message(number, ORIGIN, TWO, b"body %d\n" % number)
+        log.commit()
+        log.note_done(number, place.segment)
+        log.commit()
+
+
+def test_finished_segments_are_written_over_by_later_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "SEGMENT_LIMIT", 200)
+    log = Log(tmp_path)
+
+    filled(log, range(1, 50))
+
+    files = {path.stat().st_ino for path in tmp_path.iterdir()}
+    filled(log, range(50, 100))
+    assert files == {path.stat().st_ino for path in tmp_path.iterdir()}
+    assert len(files) <= 2 + log_module.SPARES
+
+
+def test_an_earlier_life_of_a_file_never_counts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "SEGMENT_LIMIT", 1000)
+    log = Log(tmp_path)
+    filled(log, range(1, 40))
+    log.close()
+
+    log, survivors = reopened(tmp_path)
+    assert [] == survivors
+    assert 39 == log.last_number
+
+    log.append_message(40, ORIGIN, TWO, b"new life\n")
+    log.commit()
+    again, survivors = reopened(tmp_path)
+    assert [40] == [survivor.number for survivor in survivors]
+    assert 40 == again.last_number
+
+
+def test_a_segment_that_failed_is_no_spare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(tmp_path)
+    log.append_message(1, ORIGIN, TWO, b"refused\n")
+    with monkeypatch.context() as broken:
+        FailingDisk(broken).fail("fdatasync", 1)
+        with pytest.raises(OSError, match="Input/output"):
+            log.commit()
+
+    filled(log, range(2, 3))
+
+    assert not (tmp_path / "1.spare").exists()
+    assert not (tmp_path / "1.log").exists()
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync"])
+def test_a_segment_that_cannot_be_begun_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    log = Log(tmp_path)
+    with monkeypatch.context() as full:
+        FailingDisk(full).fail(call, 1, 28)
+        with pytest.raises(OSError, match="No space"):
+            log.append_message(1, ORIGIN, TWO, b"refused\n")
+    assert [] == list(tmp_path.iterdir())
+
+    filled(log, range(2, 3))
+    assert [] == reopened(tmp_path)[1]
