@@ -63,6 +63,11 @@ def read_again(place: Place) -> list[str]:
     return told
 
 
+def try_everything(place: Place) -> None:
+    """Send ALRM to send, who tries everything that waits now (qmail-send(8))."""
+    _ask(place, "signal", "ALRM", "send")
+
+
 def take_up(place: Place) -> list[str]:
     """Start, restart or stop what changed in supervisord.conf; gives supervisor's words."""
     return _ask(place, "update").splitlines()

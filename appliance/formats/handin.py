@@ -6,10 +6,12 @@ messages can be under way on one connection:
     M number, u32 length of the envelope, envelope, body       a whole message
     B number, envelope    D number, chunk    E number          a large one in pieces: begin, data, end
     A number                                                   abandon the one begun
+    O number, letter, u64 message number                       an order of root: see Word
     K number, message number in decimal                        answer: accepted, the promise is given
     Z number, sentence    D number, sentence                   answer: try again later; never
 """
 
+import enum
 import struct
 from typing import NamedTuple
 
@@ -26,10 +28,11 @@ ENVELOPE_LIMIT = 16 * 1024 * 1024
 FRAME_LIMIT = LARGE + ENVELOPE_LIMIT
 """Bytes of a frame at most."""
 
-WHOLE, BEGIN, PIECE, END, ABANDON = b"M", b"B", b"D", b"E", b"A"
+WHOLE, BEGIN, PIECE, END, ABANDON, ORDER = b"M", b"B", b"D", b"E", b"A", b"O"
 
 _NUMBER = struct.Struct(">I")
 _WHOLE_HEAD = struct.Struct(">II")
+_ORDER = struct.Struct(">IcQ")
 
 
 class Whole(NamedTuple):
@@ -66,6 +69,22 @@ class Abandon(NamedTuple):
     number: int
 
 
+class Word(enum.Enum):
+    """What may be ordered about a message that waits."""
+
+    RETRY = b"R"
+    DROP = b"D"
+    BOUNCE = b"B"
+
+
+class Order(NamedTuple):
+    """What root, or the queue's user, wants done with a message that waits."""
+
+    number: int
+    word: Word
+    message: int
+
+
 class Answer(NamedTuple):
     """The queue's answer; `report.text` is the message number (done) or a sentence."""
 
@@ -73,7 +92,7 @@ class Answer(NamedTuple):
     report: Report
 
 
-Request = Whole | Begin | Piece | End | Abandon
+Request = Whole | Begin | Piece | End | Abandon | Order
 
 
 def format_whole(number: int, envelope: Envelope, body: bytes) -> bytes:
@@ -102,6 +121,11 @@ def format_abandon(number: int) -> bytes:
     return format_frame(ABANDON, _NUMBER.pack(number))
 
 
+def format_order(order: Order) -> bytes:
+    """The frame of an order; its answer is a sentence."""
+    return format_frame(ORDER, _ORDER.pack(order.number, order.word.value, order.message))
+
+
 def parse_request(kind: bytes, payload: bytes) -> Request:
     """The request in a frame; FormatError for any other bytes."""
     if kind == WHOLE:
@@ -115,7 +139,17 @@ def parse_request(kind: bytes, payload: bytes) -> Request:
         return Begin(number, parse_envelope(payload[4:]))
     if kind in (END, ABANDON) and len(payload) == 4:
         return End(number) if kind == END else Abandon(number)
+    if kind == ORDER and len(payload) == _ORDER.size:
+        return _parse_order(payload)
     raise FormatError(f"the queue knows no request {kind!r}")
+
+
+def _parse_order(payload: bytes) -> Order:
+    number, letter, message = _ORDER.unpack(payload)
+    try:
+        return Order(number, Word(letter), message)
+    except ValueError:
+        raise FormatError(f"the queue takes no order {letter!r}") from None
 
 
 def _parse_whole(payload: bytes) -> Whole:

@@ -8,6 +8,7 @@ from typing import Protocol
 from appliance.formats import handin
 from appliance.formats.envelope import Envelope
 from appliance.formats.frame import FrameBuffer
+from appliance.formats.handin import Order, Word
 from appliance.formats.outcome import FormatError, Permanent, Report, Temporary, Verdict
 from appliance.queue.program import QueueProgram, checked_wire
 
@@ -16,6 +17,7 @@ CHUNK = 64 * 1024
 """Bytes of a large message that go over in one frame."""
 
 _PATIENCE_S = 300.0
+_ORDER_S = 20.0
 
 
 def message_number(report: Report) -> int:
@@ -53,7 +55,7 @@ class QueueClient:
                 connection.settimeout(_PATIENCE_S)
                 connection.connect(str(self._path))
                 self._send(connection, envelope, body)
-                return message_number(self._wait_for_answer(connection))
+                return message_number(wait_for_answer(connection))
         except (OSError, FormatError) as error:
             raise Temporary(NOT_ANSWERING) from error
 
@@ -66,9 +68,23 @@ class QueueClient:
             connection.sendall(handin.format_piece(1, body[start : start + CHUNK]))
         connection.sendall(handin.format_end(1))
 
-    def _wait_for_answer(self, connection: socket.socket) -> Report:
-        buffer = FrameBuffer(CHUNK)
-        while data := connection.recv(CHUNK):
-            for kind, payload in buffer.receive(data):
-                return handin.parse_answer(kind, payload).report
-        raise Temporary(NOT_ANSWERING)
+
+def order(path: Path, word: Word, number: int) -> Report:
+    """Order something about a message that waits; the answer is a sentence. Temporary: no answer."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_ORDER_S)
+            connection.connect(str(path))
+            connection.sendall(handin.format_order(Order(1, word, number)))
+            return wait_for_answer(connection)
+    except (OSError, FormatError) as error:
+        raise Temporary(NOT_ANSWERING) from error
+
+
+def wait_for_answer(connection: socket.socket) -> Report:
+    """The next answer of the queue; Temporary if it leaves without one. OSError, FormatError."""
+    buffer = FrameBuffer(CHUNK)
+    while data := connection.recv(CHUNK):
+        for kind, payload in buffer.receive(data):
+            return handin.parse_answer(kind, payload).report
+    raise Temporary(NOT_ANSWERING)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from appliance.formats import handin
 from appliance.formats.envelope import Envelope
 from appliance.formats.frame import FrameBuffer
-from appliance.formats.handin import Abandon, Begin, End, Piece, Request, Whole
+from appliance.formats.handin import Begin, End, Order, Piece, Request, Whole
 from appliance.formats.outcome import FormatError, Report, Verdict
 from appliance.queue.layout import Layout
 from appliance.queue.record import Origin
@@ -21,6 +21,7 @@ from appliance.system import files, log, privileges
 
 NO_SPACE = Report(Verdict.TRY_AGAIN, b"the queue cannot write the message to its disk (#4.3.0)")
 NOT_A_MESSAGE = Report(Verdict.NEVER, b"the queue does not understand this message (#5.3.0)")
+NOT_YOURS = Report(Verdict.NEVER, b"only root and the user of the queue may order that")
 _READ = 256 * 1024
 
 
@@ -63,6 +64,8 @@ class Intake:
     ) -> None:
         self.accepted: Callable[[Accepted], None] = lambda accepted: None
         """Called for each message that was promised, after its caller has been answered."""
+        self.ordered: Callable[[Order, int], Report] = lambda order, uid: NOT_YOURS
+        """Called for each order of those who may give one, with their user."""
         self._listener = listener
         self._selector = selector
         self._acceptance = acceptance
@@ -143,7 +146,11 @@ class Intake:
                 self._write(incoming, request.chunk)
         elif isinstance(request, End):
             self._end(caller, request.number)
-        elif isinstance(request, Abandon) and request.number in caller.large:
+        elif isinstance(request, Order):
+            may = privileges.admits(caller.connection, "qmailq")
+            report = self.ordered(request, caller.peer.uid) if may else NOT_YOURS
+            self._answer(caller, request.number, report)
+        elif request.number in caller.large:
             self._drop(caller.large.pop(request.number))
 
     def _origin(self, caller: Caller) -> Origin:

@@ -48,6 +48,29 @@ class Schedule:
             self._sink()
         return when, what
 
+    def hasten(self, number: int, now: int) -> bool:
+        """Make one message due now; whether it waits here. It is searched among all: for orders by hand."""
+        try:
+            index = self._what.index(number)
+        except ValueError:
+            return False
+        self._when[index] = min(self._when[index], now)
+        self._rise(index)
+        return True
+
+    def forget(self, number: int) -> bool:
+        """Let a message wait no more; whether it did."""
+        try:
+            index = self._what.index(number)
+        except ValueError:
+            return False
+        last_when, last_what = self._when.pop(), self._what.pop()
+        if index < len(self._when):
+            self._when[index], self._what[index] = last_when, last_what
+            self._sink(index)
+            self._rise(index)
+        return True
+
     def all_due(self, now: int) -> None:
         """Make everything due now, in the order in which it was due (qmail-send's ALRM)."""
         for index, when in enumerate(self._when):
@@ -68,10 +91,10 @@ class Schedule:
             index = above
         when[index], what[index] = moving_when, moving_what
 
-    def _sink(self) -> None:
+    def _sink(self, index: int = 0) -> None:
         when, what = self._when, self._what
-        size, index = len(when), 0
-        moving_when, moving_what = when[0], what[0]
+        size = len(when)
+        moving_when, moving_what = when[index], what[index]
         while (below := 2 * index + 1) < size:
             if below + 1 < size and when[below + 1] < when[below]:
                 below += 1

@@ -23,6 +23,7 @@ from appliance.send.ending import Ending
 from appliance.send.intake import Intake
 from appliance.send.jobs import Jobs
 from appliance.send.message import Work
+from appliance.send.orders import Orders
 from appliance.send.schedule import Schedule
 from appliance.send.settings import Settings, read_settings
 from appliance.send.settling import LOOK_S, Settling
@@ -64,6 +65,7 @@ class Send:
         self._selector = selectors.DefaultSelector()
         self._intake = Intake(listener, self._selector, self._acceptance, self._layout, self._disk)
         self._intake.accepted = self._jobs.accept
+        self._intake.ordered = Orders(self._work, self._schedules, self._ending).act
         self._selector.register(self._disk.wakeup, selectors.EVENT_READ, lambda _events: self._disk.act())
         self._signals: set[int] = set()
         self._exit_by: float | None = None

@@ -14,9 +14,11 @@ from appliance.formats.handin import (
     Answer,
     Begin,
     End,
+    Order,
     Piece,
     Request,
     Whole,
+    Word,
     parse_answer,
     parse_request,
 )
@@ -49,6 +51,11 @@ REQUESTS: list[tuple[Request, bytes, bytes]] = [
     (Piece(7, b""), handin.format_piece(7, b""), b"D" + NUMBER),
     (End(7), handin.format_end(7), b"E" + NUMBER),
     (Abandon(7), handin.format_abandon(7), b"A" + NUMBER),
+    (
+        Order(7, Word.DROP, 4711),
+        handin.format_order(Order(7, Word.DROP, 4711)),
+        b"O" + NUMBER + b"D" + (4711).to_bytes(8, "big"),
+    ),
 ]
 ANSWERS = [
     (Answer(7, Report(Verdict.DONE, b"4711")), b"K" + NUMBER + b"4711"),
@@ -108,6 +115,8 @@ def test_answers_are_the_same_in_all_three_feedings() -> None:
         (b"E" + bytes(3), "is too short"),
         (b"E" + bytes(5), "knows no request b'E'"),
         (b"A" + bytes(5), "knows no request b'A'"),
+        (b"O" + bytes(12), "knows no request b'O'"),
+        (b"O" + NUMBER + b"X" + bytes(8), "takes no order b'X'"),
     ],
 )
 def test_any_other_request_is_refused(wire: bytes, sentence: str) -> None:
@@ -130,7 +139,7 @@ def test_a_control_byte_in_an_address_is_neither_written_nor_read() -> None:
         parse_request(b"B", NUMBER + b"F\0Ta@x.test\n\0\0")
 
 
-@given(st.sampled_from([b"M", b"B", b"D", b"E", b"A"]) | st.binary(max_size=2), PAYLOAD)
+@given(st.sampled_from([b"M", b"B", b"D", b"E", b"A", b"O"]) | st.binary(max_size=2), PAYLOAD)
 def test_any_bytes_are_a_request_or_a_format_error(kind: bytes, payload: bytes) -> None:
     """Any bytes are FormatError, or a request whose bytes are exactly these."""
     try:
@@ -164,6 +173,8 @@ def formatted(request: Request) -> bytes:
             return handin.format_end(*request)
         case Abandon():
             return handin.format_abandon(*request)
+        case Order():
+            return handin.format_order(request)
 
 
 def test_the_largest_whole_message_fits_in_a_frame() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.envelope import Envelope
-from appliance.formats.handin import Begin, End, Piece, Whole
+from appliance.formats.handin import Begin, End, Order, Piece, Whole, Word
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
-from appliance.queue.client import NOT_ANSWERING, QueueClient, queue_of
+from appliance.queue.client import NOT_ANSWERING, QueueClient, order, queue_of
 from appliance.queue.program import QueueProgram
 from tests.support.queue_server import QueueServer, talking_nonsense
 
@@ -82,3 +82,15 @@ def test_an_address_that_could_be_read_as_two_is_refused_for_good(server: QueueS
         QueueProgram("/bin/true").submit(Envelope(b"a\n", ()), b"")
 
     assert [] == server.requests
+
+
+def test_an_order_is_answered_with_a_sentence(server: QueueServer, path: Path) -> None:
+    server.answer = lambda number: Report(Verdict.NEVER, b"no such message waits")
+
+    assert Report(Verdict.NEVER, b"no such message waits") == order(path, Word.DROP, 17)
+    assert [Order(1, Word.DROP, 17)] == server.requests
+
+
+def test_an_order_that_nobody_answers_is_temporary(path: Path) -> None:
+    with pytest.raises(Temporary, match="not answering"):
+        order(path, Word.RETRY, 17)

@@ -66,3 +66,21 @@ def test_a_hundred_thousand_waiting_cost_at_most_32_bytes_each() -> None:
     assert (
         sum(part.buffer_info()[1] * part.itemsize for part in (schedule._when, schedule._what)) <= 3_200_000
     )
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1), st.data())
+def test_one_in_the_midst_is_hastened_or_forgotten(whens: list[int], data: st.DataObject) -> None:
+    schedule = Schedule()
+    for number, when in enumerate(whens):
+        schedule.push(when, number)
+    early = data.draw(st.integers(0, len(whens) - 1))
+    gone = data.draw(st.integers(0, len(whens) - 1))
+
+    assert (True, True) == (schedule.hasten(early, 5), schedule.forget(gone))
+
+    assert (False, False) == (schedule.hasten(len(whens), 5), schedule.forget(gone))
+    expected = {number: min(when, 5) if number == early else when for number, when in enumerate(whens)}
+    del expected[gone]
+    popped = [schedule.pop() for _ in range(len(schedule))]
+    assert sorted((when, number) for number, when in expected.items()) == sorted(popped)
+    assert sorted(when for when, _ in popped) == [when for when, _ in popped]

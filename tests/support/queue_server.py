@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appliance.formats import handin
 from appliance.formats.frame import FrameBuffer
-from appliance.formats.handin import End, Request, Whole
+from appliance.formats.handin import End, Order, Request, Whole
 from appliance.formats.outcome import Report, Verdict
 
 ACCEPTED = Report(Verdict.DONE, b"17")
@@ -44,7 +44,7 @@ class QueueServer:
                 for frame in buffer.receive(data):
                     request = handin.parse_request(*frame)
                     self.requests.append(request)
-                    if isinstance(request, Whole | End):
+                    if isinstance(request, Whole | End | Order):
                         report = self.answer(request.number)
                         if report is None:
                             return
