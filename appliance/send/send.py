@@ -95,10 +95,11 @@ class Send:
         self._settling.look_for_old()
         self._settling.write()
         self._intake.pause(not self._settling.has_room)
+        # First the log: a delivery that a crash cuts off was told of before it could begin.
+        log.flush()
         for channel in self._channels:
             self._flush(channel)
         self._intake.flush()
-        log.flush()
 
     def _patience(self) -> float:
         if self._exit_by is not None:
