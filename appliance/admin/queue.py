@@ -9,6 +9,7 @@ import click
 
 from appliance.admin import output
 from appliance.admin.context import Context, json_option
+from appliance.admin.queue_fsck import fsck
 from appliance.admin.queue_orders import drop, rejuvenate, retry
 from appliance.admin.queue_show import show
 from appliance.admin.queue_text import age, readable
@@ -177,5 +178,5 @@ def _row(line: Line, now: int) -> list[str]:
     return [str(value) for value in shown.values()]
 
 
-for command in (show, retry, drop, rejuvenate):
+for command in (show, retry, drop, rejuvenate, fsck):
     queue.add_command(command)

@@ -1,5 +1,6 @@
 """Owns what can be told of the messages in the queue without touching them, while send runs or not."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -29,15 +30,18 @@ class Arriving(NamedTuple):
     body: bytes
 
 
+def _segments(queue: Path) -> Iterator[tuple[int, bytes]]:
+    found = [path for path in (queue / "todo").glob("*.log") if path.stem.isdecimal()]
+    for path in sorted(found, key=lambda path: int(path.stem)):
+        with contextlib.suppress(FileNotFoundError):  # finished while we looked
+            yield int(path.stem), path.read_bytes()
+
+
 def unsettled(queue: Path) -> set[int]:
     """The messages that only the accept log holds; OSError."""
     live: set[int] = set()
-    for path in sorted((queue / "todo").glob("*.log"), key=lambda path: int(path.stem)):
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            continue  # finished while we looked
-        for entry in record.read_records(int(path.stem), content):
+    for segment, content in _segments(queue):
+        for entry in record.read_records(segment, content):
             if entry.kind in (record.MESSAGE, record.ENVELOPE):
                 live.add(entry.number)
             elif entry.kind in (record.DONE, record.SETTLED):
@@ -48,12 +52,8 @@ def unsettled(queue: Path) -> set[int]:
 def arriving(queue: Path, number: int) -> Arriving | None:
     """A message that only the accept log holds; None if it does not. OSError."""
     found: Arriving | None = None
-    for path in sorted((queue / "todo").glob("*.log"), key=lambda path: int(path.stem)):
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            continue  # finished while we looked
-        for entry in record.read_records(int(path.stem), content):
+    for segment, content in _segments(queue):
+        for entry in record.read_records(segment, content):
             if entry.number != number:
                 continue
             if entry.kind in (record.DONE, record.SETTLED):

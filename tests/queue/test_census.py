@@ -81,6 +81,8 @@ def test_a_message_that_only_the_log_holds_is_found_there(queue: Path) -> None:
     log.note_done(1, position.segment)
     log.commit()
 
+    (queue / "todo" / "x.log").write_bytes(b"a stranger")
+
     found = census.arriving(queue, 2)
     large = census.arriving(queue, 4)
 
