@@ -44,6 +44,7 @@ PROGRAMS = {
     "qmail-remote": "appliance.remote.remote:main",
     "qmail-rspawn": "appliance.remote.rspawn:main",
     "qmail-send": "appliance.send.send:main",
+    "qmail-showctl": "appliance.admin.showctl:main",
     "tcprules": "appliance.net.tcprules:main",
     "tcprulescheck": "appliance.net.tcprules:check",
 }
