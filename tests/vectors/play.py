@@ -15,7 +15,19 @@ from tests.vectors import alone, world
 from tests.vectors.alone import Failed
 from tests.vectors.case import CannotPlay, Case, Difference, read_cases
 from tests.vectors.differs import Rule, is_meant, is_stale, read_rules
-from tests.vectors.kinds import local, pop3, queue, remote, remotedns, smtpd, spawn, tcprules, users, whole
+from tests.vectors.kinds import (
+    local,
+    pop3,
+    queue,
+    remote,
+    remotedns,
+    showctl,
+    smtpd,
+    spawn,
+    tcprules,
+    users,
+    whole,
+)
 
 KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "bounce": whole.play,
@@ -25,6 +37,7 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "remote": remote.play,
     "remotedns": remotedns.play,
     "routing": whole.play,
+    "showctl": showctl.play,
     "smtpd": smtpd.play,
     "spawn": spawn.play,
     "tcprules": tcprules.play,
