@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,10 +97,10 @@ class Site:
     def kill(self) -> None:
         """Ends it and all its daemons at once, as a loss of power does."""
         assert self.running
-        for pid in reversed([self.running.pid, *descendants(self.running.pid)]):
-            os.kill(pid, signal.SIGSTOP)
-        for pid in [self.running.pid, *descendants(self.running.pid)]:
-            os.kill(pid, signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in reversed([self.running.pid, *descendants(self.running.pid)]):
+                with suppress(ProcessLookupError):  # it has ended by itself
+                    os.kill(pid, number)
         self.running.wait(5)
 
     def toaster(self, *words: str, code: int = 0, stdin: str = "") -> str:
