@@ -1,15 +1,17 @@
-"""Owns the words of `make crash`: KILLS=n and SEED=n."""
+"""Owns the words of `make crash`: KILLS=n, or PREFIXES=1; SEED=n."""
 
 import os
 import random
 import sys
 
-from tests.crash import kills
+from tests.crash import kills, prefixes
 
 
 def main() -> int:
     """0 if nothing is lost."""
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
+    if os.environ.get("PREFIXES"):
+        return prefixes.run(seed)
     return kills.run(int(os.environ.get("KILLS") or 20), seed)
 
 
