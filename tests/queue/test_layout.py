@@ -8,6 +8,7 @@ import pytest
 
 from appliance.queue.layout import Deferral, Layout, Settlement, claim, prepare
 from appliance.system.privileges import Identity
+from tests.support.failing_files import FailingDisk
 
 BIRTH = 1_000_000_000
 SETTLEMENT = Settlement(
@@ -179,3 +180,13 @@ def test_a_file_system_without_attributes_tells_no_cause(
     layout.note_deferral(channel, SETTLEMENT.number, b"busy\n")
 
     assert layout.deferral(channel, SETTLEMENT.number) is None
+
+
+def test_a_failure_is_synced_with_its_folder_before_anybody_marks_it(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FailingDisk(monkeypatch)
+
+    layout.add_failure(5, b"one\n")
+
+    assert [("fsync", "5"), ("fsync", "bounce")] == [call for call in disk.journal if call[0] == "fsync"]
