@@ -12,7 +12,7 @@ from typing import NamedTuple
 from appliance.formats import dotqmail
 from appliance.formats.assign import Assignment, lookup
 from appliance.formats.cdb import Cdb
-from appliance.formats.rewrite import Rewriter, Route
+from appliance.formats.rewrite import Route
 from appliance.system.control import Control
 from appliance.system.place import Place
 from appliance.system.privileges import identity_of, is_root
@@ -48,13 +48,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         self._control = Control(self.place.control)
-        self._rewriter = Rewriter(
-            self._control.lines("locals"),
-            self._control.table("virtualdomains"),
-            self._control.lines("percenthack"),
-            self._control.line("envnoathost"),
-            self._control.or_me("me"),
-        )
+        self._rewriter = self._control.rewriter()
         cdb = self.place.users / "cdb"
         self._users = Cdb(cdb.read_bytes()) if cdb.exists() else None
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from appliance.formats.frame import format_frame
 from appliance.formats.outcome import FormatError, Temporary, Verdict
-from appliance.formats.rewrite import Rewriter
 from appliance.local import instructions, nursery
 from appliance.local.link import Link
 from appliance.local.pool import Message, Part, Pool, Work
@@ -72,13 +71,7 @@ class Dispatch:
     def read_control(self) -> None:
         """Read what decides whose a recipient is; Temporary, and nothing changed, if that cannot be read."""
         control = self._control
-        rewriter = Rewriter(
-            control.lines("locals"),
-            control.table("virtualdomains"),
-            control.lines("percenthack"),
-            control.line("envnoathost"),
-            control.or_me("me"),
-        )
+        rewriter = control.rewriter()
         default_delivery = control.read("defaultdelivery")
         self._rewriter = rewriter
         self._default_delivery = DEFAULT_DELIVERY

@@ -66,13 +66,7 @@ class Policy:
             rcpthosts=None if rcpthosts is None else _lowered(rcpthosts),
             morercpthosts=_read_cdb(control),
             badmailfrom=_lowered(control.lines("badmailfrom") or ()),
-            rewriter=Rewriter(
-                control.lines("locals"),
-                control.table("virtualdomains"),
-                control.lines("percenthack"),
-                control.line("envnoathost"),
-                me,
-            ),
+            rewriter=control.rewriter(me),
             users=CdbFile(place.users / "cdb"),
         )
 

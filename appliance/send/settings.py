@@ -34,16 +34,5 @@ def read_settings(control: Control) -> Settings:
         bounce_from=control.line("bouncefrom", b"MAILER-DAEMON") or b"MAILER-DAEMON",
         bounce_host=control.or_me("bouncehost"),
         double_bounce_to=to + b"@" + control.or_me("doublebouncehost"),
-        rewriter=read_rewriter(control),
-    )
-
-
-def read_rewriter(control: Control) -> Rewriter:
-    """Read what decides where a recipient goes: locals, virtualdomains, percenthack, envnoathost."""
-    return Rewriter(
-        control.lines("locals"),
-        control.table("virtualdomains"),
-        control.lines("percenthack"),
-        control.line("envnoathost"),
-        control.or_me("me"),
+        rewriter=control.rewriter(),
     )

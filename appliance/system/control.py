@@ -4,6 +4,7 @@ from pathlib import Path
 
 from appliance.formats import control
 from appliance.formats.outcome import Temporary
+from appliance.formats.rewrite import Rewriter
 
 SENTENCE = "Unable to read controls (#4.3.0)."
 
@@ -51,3 +52,13 @@ class Control:
         """Lower-cased text before the first colon -> text after it (constmap); empty if missing."""
         content = self.read(name)
         return {} if content is None else control.parse_table(content)
+
+    def rewriter(self, me: bytes | None = None) -> Rewriter:
+        """What decides where a recipient goes; one reading for all, so RCPT, delivery and `route` agree."""
+        return Rewriter(
+            self.lines("locals"),
+            self.table("virtualdomains"),
+            self.lines("percenthack"),
+            self.line("envnoathost"),
+            self.or_me("me") if me is None else me,
+        )

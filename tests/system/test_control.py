@@ -77,3 +77,16 @@ def test_an_unreadable_file_is_a_temporary_failure_that_names_it(control: Contro
 
 def test_a_missing_folder_is_a_folder_without_settings(tmp_path: Path) -> None:
     assert Control(tmp_path / "missing").lines("locals") is None
+
+
+def test_the_rewriter_is_made_of_five_files(tmp_path: Path) -> None:
+    for name, content in {"me": "mx.test", "locals": "lab.test", "virtualdomains": "v.test:bob"}.items():
+        (tmp_path / name).write_text(content + "\n")
+
+    rewriter = Control(tmp_path).rewriter()
+
+    assert [("local", b"a@lab.test"), ("local", b"bob-a@v.test"), ("remote", b"a@mx.test")] == [
+        rewriter.rewrite(address)[:2] for address in (b"a@lab.test", b"a@v.test", b"a")
+    ]
+    (tmp_path / "locals").unlink()
+    assert "local" == Control(tmp_path).rewriter(b"other.test").rewrite(b"a@other.test").channel
