@@ -58,7 +58,7 @@ def test_a_large_message_is_forwarded_from_its_file(
 def test_a_refusal_says_what_could_not_be_done(
     queue: QueueEnd, client: QueueClient, verdict: Verdict, kind: type[Temporary | Permanent]
 ) -> None:
-    queue.answer = Report(verdict, b"qq words (#4.3.0)")
+    queue.report = Report(verdict, b"qq words (#4.3.0)")
 
     with pytest.raises(kind, match=r"^Unable to forward message: qq words \(#4\.3\.0\)\.$"):
         forward(forwarding(), client)

@@ -3,7 +3,6 @@
 import os
 import socket
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import Report, Verdict
 from appliance.protocols.spawn import Instruction
 from appliance.system.privileges import Identity
+from tests.support.queue_server import QueueServer
 
 SOMEBODY = Identity(54321, 54321)
 SOMEBODY_ELSE = Identity(54322, 54322)
@@ -74,30 +74,14 @@ def as_user(uid: int, action: Callable[[], bool]) -> bool:
     return code == 0
 
 
-class QueueEnd:
+class QueueEnd(QueueServer):
     """A queue at the other end of a socket: keeps what it is handed, and answers all the same way."""
 
     def __init__(self, path: Path) -> None:
-        self.answer = Report(Verdict.DONE, b"17")
+        self.report = Report(Verdict.DONE, b"17")
         self.taken: list[tuple[Envelope, bytes]] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
+        super().__init__(path)
         path.chmod(0o666)
-        self._listener.listen()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def close(self) -> None:
-        """Answer nobody any more."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
         buffer = FrameBuffer(handin.FRAME_LIMIT)
@@ -118,7 +102,7 @@ class QueueEnd:
 
     def _take(self, connection: socket.socket, number: int, envelope: Envelope, body: bytes) -> None:
         self.taken.append((envelope, body))
-        connection.sendall(handin.format_answer(number, self.answer))
+        connection.sendall(handin.format_answer(number, self.report))
 
 
 @contextmanager
