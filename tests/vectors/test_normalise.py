@@ -23,6 +23,7 @@ def now(shape: str) -> str:
         ("Received: (qmail {{PID}} invoked", "Received: (qmail 17 invoked"),
         ("<{{DATE14}}.{{PID}}.qmail@h>", "<20260101123456.17.qmail@h>"),
     ],
+    ids=["date", "date-gmt", "ctime", "maildir", "message-id", "epoch", "received", "date14"],
 )
 def test_what_is_of_now_gets_a_placeholder(placeholders: str, text: str) -> None:
     assert placeholders.encode() == normalise(text.encode())
