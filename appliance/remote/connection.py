@@ -1,7 +1,4 @@
-"""Owns one connection to a next hop: the client's bytes on the network, time limits, TLS.
-
-A connection that is lost, in whatever way, has `lost` set; the client's state tells how far it had come.
-"""
+"""Owns one SMTP connection to a next hop: transactions and TLS; the client's state tells how far it is."""
 
 import asyncio
 import ssl
@@ -13,27 +10,19 @@ from appliance.remote.message import Message
 from appliance.remote.mx import Exchanger
 from appliance.remote.reports import Outcome
 from appliance.remote.settings import Settings
+from appliance.remote.wire import Wire
 
 _WAITING = (State.HELLO, State.ENVELOPE, State.FINAL)
-_HANDSHAKE_S = 60.0
 
 
-class Connection(asyncio.Protocol):
+class Connection(Wire):
     """A dialogue on the network; sentences show `peer`, and each reply has `patience` seconds to come."""
 
     def __init__(self, client: SmtpClient, peer: str, patience: float) -> None:
+        super().__init__(peer, patience)
         self.client = client
-        self.peer = peer.encode()
-        self.lost = False
         self.transactions = 0
-        self._patience = patience
         self._answers: list[Answered] = []
-        self._transport: asyncio.Transport | None = None
-        self._loop = asyncio.get_running_loop()
-        self._heard = self._loop.time()  # of the peer, or by it: when something last went over
-        self._timer: asyncio.TimerHandle | None = None
-        self._turn: asyncio.Future[None] | None = None
-        self._full = False
 
     @property
     def reusable(self) -> bool:
@@ -60,17 +49,10 @@ class Connection(asyncio.Protocol):
         self.client.starttls()
         self._write()
         await self._wait_for_replies()
-        if self.client.state is State.TLS and not self.lost:
-            assert self._transport is not None
-            patience = min(self._patience, _HANDSHAKE_S)
-            transport = await self._loop.start_tls(
-                self._transport, self, context, server_hostname=name, ssl_handshake_timeout=patience
-            )
-            if transport is not None:  # None: the peer left in the middle
-                self._transport = transport
-                self.client.tls_started()
-                self._write()
-                await self._wait_for_replies()
+        if self.client.state is State.TLS and not self.lost and await self.encrypt(context, name):
+            self.client.tls_started()
+            self._write()
+            await self._wait_for_replies()
         if self.lost or self.client.state is State.TLS:
             raise ConnectionResetError("the peer left when it should have begun TLS")
 
@@ -102,44 +84,12 @@ class Connection(asyncio.Protocol):
         if not self.lost:
             self.client.quit()
             self._write()
-        if self._transport is not None:
-            self._transport.close()
-        self._lose()
+        self.close()
 
-    def abort(self) -> None:
-        """Close without a word."""
-        if self._transport is not None:
-            self._transport.abort()
-        self._lose()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take note of the transport (asyncio.Protocol, as all below)."""
-        self._transport = transport  # type: ignore[assignment]  # uvloop's is no subclass of asyncio's
-
-    def data_received(self, received: bytes) -> None:
-        """Hand the peer's bytes to the client, send what it says to them, and let who waits look."""
-        self._heard = self._loop.time()
-        try:
-            self._answers += self.client.receive(received)
-        except FormatError:
-            self.abort()
-            return
+    def take(self, received: bytes) -> None:
+        """Hand the peer's bytes to the client, and send what it says to them."""
+        self._answers += self.client.receive(received)
         self._write()
-        self._wake()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Take note that it is over."""
-        self._lose()
-
-    def pause_writing(self) -> None:
-        """Wait before sending more of a message."""
-        self._full = True
-
-    def resume_writing(self) -> None:
-        """Send on."""
-        self._full = False
-        self._heard = self._loop.time()
-        self._wake()
 
     @property
     def _critical(self) -> bool:
@@ -158,8 +108,7 @@ class Connection(asyncio.Protocol):
             if number:
                 self._write()  # the block before this one; the last goes out together with the dot
                 await asyncio.sleep(0)  # others want their turn, and the peer may have left
-            while self._full and not self.lost:
-                await self._wait()
+            await self.wait_for_room()
             if self.lost or self.client.state is not State.BODY:
                 return
             self.client.body(block)
@@ -167,42 +116,11 @@ class Connection(asyncio.Protocol):
         self._write()
 
     def _write(self) -> None:
-        out = self.client.to_send()
-        if out and self._transport is not None and not self.lost:
-            self._heard = self._loop.time()
-            self._transport.write(out)
+        self.write(self.client.to_send())
 
     async def _wait_for_replies(self) -> None:
         while self.client.state in _WAITING and not self.lost:
-            await self._wait()
-
-    async def _wait(self) -> None:
-        """Wait for anything to happen; if nothing does in time, the connection is lost."""
-        self._turn = self._loop.create_future()
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._heard + self._patience, self._look_at_clock)
-        await self._turn
-
-    def _look_at_clock(self) -> None:
-        self._timer = None
-        if self._turn is None or self._turn.done():
-            return
-        due = self._heard + self._patience
-        if self._loop.time() >= due:
-            self.abort()
-        else:
-            self._timer = self._loop.call_at(due, self._look_at_clock)
-
-    def _wake(self) -> None:
-        if self._turn is not None and not self._turn.done():
-            self._turn.set_result(None)
-
-    def _lose(self) -> None:
-        self.lost = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._wake()
+            await self.wait()
 
 
 def opportunistic_context() -> ssl.SSLContext:
