@@ -1,8 +1,9 @@
 """Owns the client's side of SMTP (RFC 5321): what to say next, and what the peer's replies mean.
 
     HELLO     greeting, EHLO or HELO                     receive() -> READY or OVER
-    READY     start(transaction) | starttls() | quit()
+    READY     start(transaction) | starttls() | log_in(login) | quit()
     TLS       the connection's owner shakes hands        tls_started() -> HELLO
+    LOGIN     AUTH, and what is asked for                receive() -> READY or OVER
     ENVELOPE  MAIL, RCPT ..., DATA                       receive() -> BODY, or READY if nobody is to get it
     BODY      body(block) ..., end()                     end() -> FINAL
     FINAL     the dot is sent, its reply is not here: lost now, the message may arrive twice
@@ -20,6 +21,8 @@ from typing import NamedTuple
 
 from appliance.formats.address import check_address, quote
 from appliance.formats.outcome import FormatError, Verdict
+from appliance.formats.smarthosts import Login
+from appliance.protocols import sasl
 from appliance.protocols.reply import Reply, ReplyBuffer
 from appliance.protocols.transparency import END, Transparency
 
@@ -35,6 +38,7 @@ class Stage(enum.Enum):
     EHLO = enum.auto()
     HELO = enum.auto()
     STARTTLS = enum.auto()
+    AUTH = enum.auto()
     RSET = enum.auto()
     MAIL = enum.auto()
     RCPT = enum.auto()
@@ -48,6 +52,7 @@ class State(enum.Enum):
     HELLO = enum.auto()
     READY = enum.auto()
     TLS = enum.auto()
+    LOGIN = enum.auto()
     ENVELOPE = enum.auto()
     BODY = enum.auto()
     FINAL = enum.auto()
@@ -78,10 +83,11 @@ class _Command(NamedTuple):
 
 
 class SmtpClient:
-    """One dialogue; `always_ehlo` for a peer that must offer an extension."""
+    """One dialogue; `always_ehlo` for a peer that must offer an extension, `encrypted` if TLS came before."""
 
-    def __init__(self, name: bytes, *, always_ehlo: bool = False) -> None:
+    def __init__(self, name: bytes, *, always_ehlo: bool = False, encrypted: bool = False) -> None:
         self.state = State.HELLO
+        self.encrypted = encrypted
         self.extensions: dict[bytes, bytes] = {}
         self._name = name
         self._always_ehlo = always_ehlo
@@ -96,6 +102,8 @@ class SmtpClient:
         self._mid_message = False  # what we send now is a line of the message to the peer
         self._early: Reply | None = None
         self._leaving = False
+        self._login: Login | None = None
+        self._responses: deque[bytes] = deque()
 
     @property
     def reusable(self) -> bool:
@@ -106,6 +114,11 @@ class SmtpClient:
     def may_start_tls(self) -> bool:
         """Whether the peer offers STARTTLS and has not refused it."""
         return self.state is State.READY and b"STARTTLS" in self.extensions
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether the peer takes AUTH by a mechanism of ours; in the clear no password is ever said."""
+        return self.state is State.READY and self.encrypted and self._mechanism is not None
 
     def to_send(self) -> bytes:
         """The bytes to be sent now; each is given once."""
@@ -132,8 +145,18 @@ class SmtpClient:
         """Begin anew on the encrypted connection: nothing said in the clear counts now (RFC 3207 4.2)."""
         assert self.state is State.TLS
         self.state = State.HELLO
+        self.encrypted = True
         self.extensions = {}
         self._say(_Command(Stage.EHLO, b"EHLO " + self._name))
+
+    def log_in(self, login: Login) -> None:
+        """Say who we are; READY follows, or OVER with an answer of the stage AUTH without the password."""
+        assert self.may_log_in
+        assert self._mechanism is not None
+        self._leave_ready(State.LOGIN)
+        self._login = login
+        self._responses = deque(sasl.responses(self._mechanism, login))
+        self._say(_Command(Stage.AUTH, b"AUTH " + self._mechanism))
 
     def start(self, transaction: Transaction) -> list[Answered]:
         """Begin an envelope; gives what needs no asking. FormatError for an address with control bytes."""
@@ -175,6 +198,10 @@ class SmtpClient:
         if not self._mid_message:
             self._out.append(b"QUIT\r\n")
         self.state = State.OVER
+
+    @property
+    def _mechanism(self) -> bytes | None:
+        return sasl.mechanism_of(self.extensions.get(b"AUTH", b""))
 
     def _leave_ready(self, state: State) -> None:
         assert self.state is State.READY
@@ -275,6 +302,16 @@ class SmtpClient:
             self.extensions.pop(b"STARTTLS", None)
         return []
 
+    def _take_auth(self, command: _Command, reply: Reply) -> list[Answered]:
+        assert self._login is not None
+        if reply.code == 334 and self._responses:
+            self._say(_Command(Stage.AUTH, self._responses.popleft()))
+            return []
+        if reply.code == 235:
+            self.state = State.READY
+            return []
+        return self._refused(command, reply._replace(text=sasl.masked(reply.text, self._login)))
+
     def _take_rset(self, command: _Command, reply: Reply) -> list[Answered]:
         if reply.verdict is not Verdict.DONE:
             self.state = State.OVER  # whether it still has recipients of the last message is not known
@@ -324,6 +361,7 @@ _TAKES: dict[Stage, Callable[[SmtpClient, _Command, Reply], list[Answered]]] = {
     Stage.EHLO: SmtpClient._take_hello,
     Stage.HELO: SmtpClient._take_hello,
     Stage.STARTTLS: SmtpClient._take_starttls,
+    Stage.AUTH: SmtpClient._take_auth,
     Stage.RSET: SmtpClient._take_rset,
     Stage.MAIL: SmtpClient._take_mail,
     Stage.RCPT: SmtpClient._take_rcpt,

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.formats.outcome import FormatError
+from appliance.formats.smarthosts import Login
 from appliance.protocols.reply import Reply
 from appliance.protocols.smtp_client import Answered, SmtpClient, Stage, State, Transaction
 from tests.support.feed import three_feedings
@@ -333,6 +334,78 @@ def test_clear_text_behind_starttls_is_not_taken_for_the_encrypted_dialogue(
         client.receive(consent + behind if at_once else behind)
 
     assert State.OVER is client.state
+
+
+def encrypted(mechanisms: bytes) -> SmtpClient:
+    """A client that has said hello over TLS to a peer that offers AUTH."""
+    client = SmtpClient(b"mx.lab.test", always_ehlo=True, encrypted=True)
+    client.receive(b"220 sink\r\n250-sink\r\n250 AUTH " + mechanisms + b"\r\n")
+    client.to_send()
+    return client
+
+
+JOE = Login(b"joe", b"secret")
+
+
+@pytest.mark.parametrize(
+    ("offered", "said"),
+    [
+        (b"LOGIN PLAIN", [b"AUTH PLAIN\r\n", b"AGpvZQBzZWNyZXQ=\r\n"]),
+        (b"LOGIN", [b"AUTH LOGIN\r\n", b"am9l\r\n", b"c2VjcmV0\r\n"]),
+    ],
+)
+def test_over_tls_a_client_logs_in_as_it_is_asked(offered: bytes, said: list[bytes]) -> None:
+    client = encrypted(offered)
+    assert client.may_log_in
+    heard = []
+
+    client.log_in(JOE)
+    for _ in said[1:]:
+        heard.append(client.to_send())
+        assert [] == client.receive(b"334 go on\r\n")
+        assert State.LOGIN is client.state
+    heard.append(client.to_send())
+
+    assert ([], said) == (client.receive(b"235 welcome\r\n"), heard)
+    assert client.reusable
+
+
+@pytest.mark.parametrize("line", [b"535 5.7.8 no", b"454 later", b"334 more", b"250 odd"])
+def test_a_login_that_is_not_taken_ends_the_dialogue(line: bytes) -> None:
+    client = encrypted(b"PLAIN")
+    client.log_in(JOE)
+    client.receive(b"334 \r\n")
+
+    assert [Answered(Stage.AUTH, reply(line))] == client.receive(line + b"\r\n")
+    assert State.OVER is client.state
+
+
+def test_a_refusal_that_repeats_the_password_is_answered_without_it() -> None:
+    client = encrypted(b"PLAIN")
+    client.log_in(JOE)
+    client.receive(b"334 \r\n")
+
+    [answer] = client.receive(b"500 AGpvZQBzZWNyZXQ= is no command, secret\r\n")
+
+    assert reply(b"500 ... is no command, ...") == answer.reply
+
+
+def test_in_the_clear_nobody_logs_in() -> None:
+    offered = b"250-sink\r\n250 AUTH PLAIN LOGIN\r\n"
+
+    assert not greeted(offered).may_log_in
+    assert not encrypted(b"CRAM-MD5").may_log_in
+
+
+def test_behind_starttls_a_client_may_log_in() -> None:
+    client = greeted(b"250-sink\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n")
+    client.starttls()
+    client.receive(b"220 go\r\n")
+    client.tls_started()
+
+    assert not client.may_log_in
+    client.receive(b"250-sink\r\n250 AUTH PLAIN\r\n")
+    assert client.may_log_in
 
 
 def test_a_reply_nobody_asked_for_ends_the_dialogue() -> None:
