@@ -1,5 +1,7 @@
 """Owns netstrings, length, colon, bytes, comma: `5:hello,` (cr.yp.to/proto/netstrings.txt)."""
 
+from collections.abc import Iterator
+
 from appliance.formats.outcome import FormatError
 
 
@@ -33,22 +35,23 @@ class NetstringBuffer:
 
     def receive(self, data: bytes) -> list[bytes]:
         """Give what the data completes; FormatError for what cannot become a netstring within the limit."""
+        return list(self.each(data))
+
+    def each(self, data: bytes) -> Iterator[bytes]:
+        """The same one by one: what is complete is given before what follows it is found to be none."""
         held = self._held
         held += data
-        contents: list[bytes] = []
-        start = 0
-        while start < len(held):
-            colon = held.find(b":", start, start + self._digits + 1)
-            length = self._length(bytes(held[start:colon] if colon >= 0 else held[start:]), colon >= 0)
+        while held:
+            colon = held.find(b":", 0, self._digits + 1)
+            length = self._length(bytes(held[:colon] if colon >= 0 else held), colon >= 0)
             end = colon + 1 + length
             if colon < 0 or end >= len(held):
-                break
+                return
             if held[end] != ord(","):
                 raise FormatError("a netstring does not end with a comma")
-            contents.append(bytes(held[colon + 1 : end]))
-            start = end + 1
-        del held[:start]
-        return contents
+            content = bytes(held[colon + 1 : end])
+            del held[: end + 1]  # from the front of a bytearray: nothing is moved
+            yield content
 
     def _length(self, digits: bytes, complete: bool) -> int:
         if len(digits) > self._digits or not (digits.isdigit() or (not digits and not complete)):
