@@ -1,12 +1,13 @@
-"""Owns what is asked of supervisor, by its program supervisorctl: how the daemons are, HUP, changes."""
+"""Owns what is asked of supervisor by XML-RPC on its socket: how the daemons are, signals, changes."""
 
+import base64
+import http.client
 import os
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+import xmlrpc.client
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from appliance.formats.outcome import Temporary
 from appliance.system.place import Place
@@ -15,7 +16,8 @@ READS_AGAIN = ("authd", "send", "lspawn", "rspawn", "smtpd", "popup")
 """Who reads control files, rules or passwords again at HUP, in the order in which they are told."""
 
 _SECONDS = 60.0
-_STARTED_WITHIN = 10.0
+_SETTLED_WITHIN = 10.0
+_LOGIN = base64.b64encode(b"toaster:toaster").decode()  # no secret: see supervisord.conf
 
 
 class Program(NamedTuple):
@@ -31,6 +33,37 @@ class Program(NamedTuple):
         return self.state == "RUNNING" or (self.name, self.state) == ("checklist", "EXITED")
 
 
+class Life(NamedTuple):
+    """How a program lives: its state, its process (0: none), and since when, in seconds since 1970."""
+
+    state: str
+    pid: int
+    since: int
+
+
+class Refusal(Temporary):
+    """supervisor does not do what was asked, such as to signal a program that does not run."""
+
+
+class Unreachable(Temporary):
+    """Nobody listens on supervisor's socket, or we may not speak to him."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"supervisor: {error.strerror or error}")
+        self.error = error
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_SECONDS)
+        self.sock.connect(self._path)
+
+
 def answers(place: Place) -> bool:
     """Whether an appliance is running here that we may speak to."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -38,52 +71,84 @@ def answers(place: Place) -> bool:
 
 
 def programs(place: Place) -> list[Program]:
-    """All programs, in the order in which they start."""
-    return list(parse_status(_ask(place, "status")))
+    """All programs by name."""
+    found = _ask(place, "getAllProcessInfo")
+    return [Program(program["name"], program["statename"], program["description"]) for program in found]
 
 
-def parse_status(text: str) -> Iterator[Program]:
-    """Read what `supervisorctl status` prints."""
-    for line in text.splitlines():
-        name, _, rest = line.partition(" ")
-        state, _, remark = rest.strip().partition(" ")
-        if state.isupper():
-            yield Program(name, state, remark.strip())
+def life(place: Place, name: str) -> Life:
+    """How a program lives; Refusal if there is none of that name."""
+    found = _ask(place, "getProcessInfo", name)
+    pid = int(found["pid"])
+    return Life(found["statename"], pid, found["start"] if pid else found["stop"])
+
+
+def settled(place: Place, name: str) -> Life:
+    """The same once it is neither just starting, when a signal would kill it, nor just stopping."""
+    end = time.monotonic() + _SETTLED_WITHIN
+    while (found := life(place, name)).state in ("STARTING", "STOPPING") and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def signal(place: Place, name: str, which: str) -> None:
+    """Send a signal such as HUP; Refusal if the program does not run."""
+    _ask(place, "signalProcess", name, which)
+
+
+def start(place: Place, name: str) -> None:
+    """Start a program; Refusal if it runs."""
+    _ask(place, "startProcess", name, False)
+
+
+def stop(place: Place, name: str) -> None:
+    """Stop a program, and do not start it again; Refusal if it does not run."""
+    _ask(place, "stopProcess", name, False)
 
 
 def read_again(place: Place) -> list[str]:
     """Send HUP to those who read something again; gives whom. One that just starts is waited for."""
-    end = time.monotonic() + _STARTED_WITHIN
-    while any(found.state == "STARTING" for found in programs(place)) and time.monotonic() < end:
-        time.sleep(0.05)
-    running = {found.name for found in programs(place) if found.state == "RUNNING"}
-    told = [name for name in READS_AGAIN if name in running]
-    if told:
-        _ask(place, "signal", "HUP", *told)
+    known = {found.name for found in programs(place)}
+    told = [name for name in READS_AGAIN if name in known and settled(place, name).state == "RUNNING"]
+    for name in told:
+        signal(place, name, "HUP")
     return told
 
 
 def try_everything(place: Place) -> None:
     """Send ALRM to send, who tries everything that waits now (qmail-send(8))."""
-    _ask(place, "signal", "ALRM", "send")
+    signal(place, "send", "ALRM")
 
 
 def take_up(place: Place) -> list[str]:
-    """Start, restart or stop what changed in supervisord.conf; gives supervisor's words."""
-    return _ask(place, "update").splitlines()
+    """Start, restart or stop what changed in supervisord.conf; gives what was done, a line each."""
+    [(added, changed, removed)] = _ask(place, "reloadConfig")
+    for name in (*changed, *removed):
+        _ask(place, "stopProcessGroup", name)
+        _ask(place, "removeProcessGroup", name)
+    for name in (*changed, *added):
+        _ask(place, "addProcessGroup", name)
+    done = {"removed": removed, "updated": changed, "added": added}
+    return [f"{name}: {word} process group" for word, names in done.items() for name in names]
 
 
-def _ask(place: Place, *words: str) -> str:
-    configuration = str(place.home / "supervisord.conf")
-    command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", configuration, *words]
+def _ask(place: Place, method: str, *arguments: str | bool) -> Any:
+    """What supervisor answers."""
+    connection = _Connection(os.fspath(place.socket("supervisor")))
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        raise Temporary(f"supervisor does not answer to `{' '.join(words)}`") from None
-    # `status` exits with 3 if a program is not running, which is an answer as well.
-    if asked.returncode not in (0, 3):
-        raise Temporary(f"supervisor: {(asked.stdout + asked.stderr).strip()}")
-    return asked.stdout
+        request = xmlrpc.client.dumps(arguments, f"supervisor.{method}")
+        login = {"Authorization": f"Basic {_LOGIN}", "Content-Type": "text/xml"}
+        connection.request("POST", "/RPC2", request, login)
+        ((answer,), _) = xmlrpc.client.loads(connection.getresponse().read())
+    except TimeoutError:
+        raise Temporary(f"supervisor does not answer to {method}") from None
+    except xmlrpc.client.Fault as fault:
+        raise Refusal(f"supervisor: {fault.faultString}") from None
+    except OSError as error:
+        raise Unreachable(error) from None
+    finally:
+        connection.close()
+    return answer
 
 
 def states(found: Iterable[Program]) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ deliveries, write what waits. Nothing in a turn waits for anything but the disk.
 """
 
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -33,7 +34,10 @@ from appliance.system.control import Control
 from appliance.system.place import Place
 
 PATIENCE_S = 3.0
-"""Seconds that open deliveries get after TERM; what is cut off is tried again at the next start."""
+"""Seconds that open deliveries get after INT; what is cut off is tried again at the next start."""
+
+STAY_DOWN = 99
+"""The exit code after which supervisor does not start send again (supervisord.conf)."""
 
 RECONNECT_S = 0.25
 IDLE_S = 60.0
@@ -75,7 +79,7 @@ class Send:
         startup.take_up(survivors)
 
     def run(self) -> None:
-        """Work until TERM."""
+        """Work until TERM or INT."""
         while not self._may_exit():
             self._turn()
         self._stop()
@@ -162,15 +166,21 @@ class Send:
 
     def _act_on_signals(self) -> None:
         signals, self._signals = self._signals, set()
-        if signals & {signal.SIGTERM, signal.SIGINT} and self._exit_by is None:
-            self._exit_by = time.monotonic() + PATIENCE_S
-            self._intake.stop()
-            log.line(lines.status(self._channels, " exitasap"))
+        if signal.SIGTERM in signals:
+            self._exit_asap(math.inf)
+        if signal.SIGINT in signals:
+            self._exit_asap(time.monotonic() + PATIENCE_S)
         if signal.SIGHUP in signals:
             self._reread()
         if signal.SIGALRM in signals:
             for schedule in self._schedules:
                 schedule.all_due(self._work.now)
+
+    def _exit_asap(self, limit: float) -> None:
+        """Start no more deliveries. Mail is taken until the end: only the next send will deliver it."""
+        if self._exit_by is None:
+            log.line(lines.status(self._channels, " exitasap"))
+        self._exit_by = min(limit, self._exit_by or math.inf)
 
     def _reread(self) -> None:
         try:
@@ -203,7 +213,10 @@ class Send:
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
-    """Run as qmailq until TERM; HUP rereads control, ALRM tries everything now (qmail-send(8))."""
+    """Run as qmailq until TERM; HUP rereads control, ALRM tries everything now (qmail-send(8)).
+
+    TERM waits for all open deliveries, as qmail-send; INT, by which supervisor stops it, for PATIENCE_S.
+    """
     log.open("send", batched=True)
     place = Place.from_environ(environ)
     os.umask(0o077)
@@ -212,6 +225,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         prepare(place.queue, privileges.identity_of("qmailq"))
         with privileges.acting_as("qmailq"):
             claim(place.queue)
+        place.send_down.unlink(missing_ok=True)
         listener = privileges.bind_unix(place.socket("queue"))
         privileges.become("qmailq")
         send = Send(place, settings, listener)
@@ -225,4 +239,4 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         log.line(f"alert: cannot start: {error}")
         return 111
     send.run()
-    return 0
+    return STAY_DOWN if place.send_down.exists() else 0

@@ -61,6 +61,11 @@ class Place(NamedTuple):
         """The rendered password hashes, readable by authd alone."""
         return self.home / "passwords"
 
+    @property
+    def send_down(self) -> Path:
+        """There while send is to stay down once it has ended (`svc -d`)."""
+        return self.run / "send.down"
+
     def socket(self, name: str) -> Path:
         """The Unix socket of a station, such as `queue` or `authd`."""
         return self.run / f"{name}.sock"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.admin.supervisor import Program, answers, parse_status, programs, read_again, states, take_up
+from appliance.admin.supervisor import Program, answers, programs, read_again, states, take_up
 from appliance.formats.outcome import Temporary
 from appliance.system.place import Place
 from tests.support.configs import place_in
@@ -15,21 +15,6 @@ from tests.support.waiting import wait_for
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return place_in(tmp_path)
-
-
-def test_the_status_is_read_by_its_columns() -> None:
-    text = (
-        "authd        RUNNING   pid 12, uptime 0:00:05\n"
-        "checklist    EXITED    Nov 23 12:00 AM\n"
-        "send         BACKOFF   Exited too quickly (process log may have details)\n"
-        "error: something else\n"
-    )
-
-    assert [
-        Program("authd", "RUNNING", "pid 12, uptime 0:00:05"),
-        Program("checklist", "EXITED", "Nov 23 12:00 AM"),
-        Program("send", "BACKOFF", "Exited too quickly (process log may have details)"),
-    ] == list(parse_status(text))
 
 
 @pytest.mark.parametrize(

@@ -44,26 +44,31 @@ def test_controls_that_cannot_be_reread_leave_the_old_in_force(rig: Rig) -> None
     assert b"mx.example.test" == rig.send._work.settings.me
 
 
-def test_term_lets_open_deliveries_end_and_takes_no_more(rig: Rig) -> None:
-    rig.hand_in("alice@example.test")
-    rig.turn(lambda: bool(rig.local.unanswered))
-
-    os.kill(os.getpid(), signal.SIGTERM)
-    rig.turn()
-
-    assert not rig.send._may_exit()
-    with pytest.raises(Temporary):
-        QueueClient(rig.place.socket("queue")).submit(Envelope(b"", ()), b"")
-    rig.local.answer(DONE)
-    rig.turn(rig.send._may_exit)
-
-
-def test_term_does_not_wait_for_ever(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_term_waits_for_open_deliveries_starts_no_more_and_mail_is_taken(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(send, "PATIENCE_S", 0.0)
     rig.hand_in("alice@example.test")
     rig.turn(lambda: bool(rig.local.unanswered))
 
     os.kill(os.getpid(), signal.SIGTERM)
+    rig.turn()
+    rig.hand_in("bob@example.test")
+    rig.turn()
+
+    assert (False, 1) == (rig.send._may_exit(), len(rig.local.deliveries))
+    rig.local.answer(DONE)
+    rig.turn(rig.send._may_exit)
+
+
+def test_int_does_not_wait_for_ever(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "PATIENCE_S", 0.0)
+    rig.hand_in("alice@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+
+    os.kill(os.getpid(), signal.SIGTERM)
+    rig.turn()
+    os.kill(os.getpid(), signal.SIGINT)
     rig.turn()
 
     assert rig.send._may_exit()

@@ -14,6 +14,7 @@ from appliance.formats import assign, control, dotqmail, tcprules
 from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import Permanent
 from appliance.formats.rewrite import Rewriter
+from appliance.send.send import STAY_DOWN
 from appliance.site import passwords, tree
 from appliance.site.addresses import Name, find
 from appliance.site.faults import ConfigFaults
@@ -290,6 +291,21 @@ def test_supervisor_starts_the_daemons_in_order_and_then_the_checklist() -> None
     assert ("false", "0") == (
         parser.get("program:checklist", "autorestart"),
         parser.get("program:checklist", "startsecs"),
+    )
+
+
+def test_a_daemon_is_started_again_unless_send_is_to_stay_down() -> None:
+    parser = supervisor_of(planned_for())
+    daemons = [name for name in parser.sections() if parser.has_option(name, "exitcodes")]
+
+    assert {("unexpected", str(STAY_DOWN))} == {
+        (parser.get(name, "autorestart"), parser.get(name, "exitcodes"))
+        for name in daemons
+        if name != "program:checklist"
+    }
+    assert ("INT", "TERM") == (
+        parser.get("program:send", "stopsignal"),
+        parser.get("program:smtpd", "stopsignal"),
     )
 
 
