@@ -6,7 +6,7 @@
 qmail-rspawn makes one report of a recipient's field and the message's; so does `report_of`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from appliance.formats.outcome import Report, Verdict
@@ -53,6 +53,24 @@ def judge(peer: bytes, recipients: int, answers: Iterable[Answered], *, critical
     return outcome
 
 
+def judge_package(peer: bytes, recipients: int, responses: Sequence[Report], *, critical: bool) -> Outcome:
+    """What a QMTP server's responses mean, in the order of the recipients; `critical` if some are missing.
+
+    Each is the last word for its recipient. Who has none when others are accepted has a field for himself,
+    since the message's report is the others'.
+    """
+    fields: list[bytes | None] = [_response_field(peer, response) for response in responses]
+    missing = recipients - len(responses)
+    died = sentences.died(peer, critical=critical)
+    for response in responses:
+        if response.verdict is Verdict.DONE:
+            report = Report(Verdict.DONE, sentences.accepted(peer, response.text))
+            return Outcome((*fields, *[b"s" + died] * missing), report)
+    if missing:
+        return Outcome((*fields, *[None] * missing), Report(Verdict.TRY_AGAIN, died))
+    return Outcome(tuple(fields), Report(Verdict.NEVER, sentences.giving_up(peer)))
+
+
 def report_of(outcome: Outcome, recipient: int) -> Report:
     """The one report for send of a recipient, by his place in the transaction."""
     field = outcome.recipients[recipient] if outcome.recipients else None
@@ -75,8 +93,12 @@ def format_outcome(outcome: Outcome) -> bytes:
 def _recipient_field(peer: bytes, answer: Answered) -> bytes:
     if answer.reply is None:
         return b"h" + sentences.not_internationalized(peer)
-    letter = _RECIPIENT[answer.reply.verdict]
-    return letter if letter == b"r" else letter + sentences.recipient_disliked(peer, answer.reply.text)
+    return _response_field(peer, Report(answer.reply.verdict, answer.reply.text))
+
+
+def _response_field(peer: bytes, response: Report) -> bytes:
+    letter = _RECIPIENT[response.verdict]
+    return letter if letter == b"r" else letter + sentences.recipient_disliked(peer, response.text)
 
 
 def _message_report(peer: bytes, answer: Answered) -> Report | None:

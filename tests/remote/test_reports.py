@@ -5,7 +5,16 @@ import pytest
 from appliance.formats.outcome import Report, Verdict
 from appliance.protocols.reply import Reply
 from appliance.protocols.smtp_client import Answered, Stage
-from appliance.remote.reports import Outcome, format_outcome, judge, never, report_of, try_again
+from appliance.remote import sentences
+from appliance.remote.reports import (
+    Outcome,
+    format_outcome,
+    judge,
+    judge_package,
+    never,
+    report_of,
+    try_again,
+)
 
 HOST = b"127.0.0.1"
 OK = Reply(250, b"250 ok\n")
@@ -111,3 +120,19 @@ def test_an_outcome_without_a_dialogue_is_every_recipients() -> None:
     assert Report(Verdict.TRY_AGAIN, b"later\n") == report_of(try_again(b"later\n"), 7)
     assert b"Dno\n\0" == format_outcome(never(b"no\n"))
     assert not Outcome((), Report(Verdict.NEVER, b"")).nobody_accepted
+
+
+def test_a_qmtp_servers_responses_are_the_last_word_for_each_recipient() -> None:
+    done, no = Report(Verdict.DONE, b"ok\n"), Report(Verdict.NEVER, b"no\n")
+    disliked = b"h127.0.0.1 does not like recipient.\nRemote host said: no\n"
+
+    outcome = judge_package(HOST, 3, [no, done], critical=True)
+    assert (disliked, b"r", b"s" + sentences.died(HOST, critical=True)) == outcome.recipients
+    assert Report(Verdict.DONE, sentences.accepted(HOST, b"ok\n")) == outcome.message
+
+    outcome = judge_package(HOST, 2, [no], critical=True)
+    assert (disliked, None) == outcome.recipients
+    assert Report(Verdict.TRY_AGAIN, sentences.died(HOST, critical=True)) == outcome.message
+
+    outcome = judge_package(HOST, 1, [no], critical=False)
+    assert Report(Verdict.NEVER, sentences.giving_up(HOST)) == outcome.message
