@@ -45,6 +45,8 @@ PROGRAMS = {
     "qmail-rspawn": "appliance.remote.rspawn:main",
     "qmail-send": "appliance.send.send:main",
     "qmail-showctl": "appliance.admin.showctl:main",
+    "qmail-tcpok": "appliance.admin.tcpto:ok",
+    "qmail-tcpto": "appliance.admin.tcpto:main",
     "svc": "appliance.admin.svc:main",
     "svstat": "appliance.admin.svc:svstat",
     "tcprules": "appliance.net.tcprules:main",

@@ -19,7 +19,7 @@ from appliance.remote.pool import NextHop, Pool
 from appliance.remote.reports import Outcome, format_outcome
 from appliance.remote.routes import route_of
 from appliance.remote.settings import Settings, read_settings
-from appliance.remote.tcpto import Timeouts
+from appliance.remote.tcpto import TRYING_S, Timeouts
 from appliance.system.control import Control
 from appliance.system.files import write_all
 from appliance.system.place import Place
@@ -40,11 +40,18 @@ class Delivery(NamedTuple):
 class Remote:
     """Delivers; what it learns of next hops, timeouts and idle connections, serves the next delivery."""
 
-    def __init__(self, settings: Settings, resolver: Resolver, pool: Pool, chance: random.Random) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        resolver: Resolver,
+        pool: Pool,
+        chance: random.Random,
+        timeouts: Timeouts | None = None,
+    ) -> None:
         self.pool = pool
         self._settings = settings
         self._chance = chance
-        self._timeouts = Timeouts()
+        self._timeouts = timeouts or Timeouts()
         self._context = opportunistic_context()
         self.take_up(settings, resolver)
 
@@ -102,7 +109,7 @@ class Remote:
         if isinstance(found, Outcome):
             return found
         for exchanger in found[:MOST_ADDRESSES]:
-            if self._timeouts.may_try(exchanger.address, time.time()):
+            if self._may_try(exchanger.address):
                 connection = await self._connect(exchanger, hop)
                 if connection is not None and connection.client.state is State.READY and not connection.lost:
                     return connection
@@ -110,6 +117,10 @@ class Remote:
                     connection.quit()
                     return connection.refusal  # as qmail-remote: who answers, but will not, ends the search
         return reports.try_again(sentences.NO_CONNECTION)
+
+    def _may_try(self, address: str) -> bool:
+        trying_s = max(TRYING_S, self._settings.timeout_connect + 1)
+        return self._timeouts.may_try(address, time.time(), trying_s)
 
     async def _connect(self, exchanger: Exchanger, hop: NextHop) -> Connection | None:
         """None if nobody answers there; only a timeout is remembered."""
@@ -130,7 +141,7 @@ def remote_of(place: Place, environ: Mapping[str, str]) -> Remote:
     """A Remote with the settings that are on disk; Temporary if they cannot be read."""
     control = Control(place.control)
     settings, resolver = read_settings(control, environ), resolver_of(control, environ)
-    return Remote(settings, resolver, Pool(), random.Random())
+    return Remote(settings, resolver, Pool(), random.Random(), Timeouts(place.queue / "lock"))
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:

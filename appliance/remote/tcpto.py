@@ -1,58 +1,101 @@
-"""Owns the memory of hosts that time out, and the rule when to leave one alone (qmail-tcpto(8)).
+"""Owns the rule when to leave a host that times out alone, and its table in queue/lock (qmail-tcpto(8)).
 
 Two timeouts at least two minutes apart, with no connection in between, leave an address alone for an hour.
 Then one delivery may try; if it times out too, another hour begins. A refused connection is an answer: the
 host lives.
+
+Every question reads the file, so that qmail-tcpok counts at once; each change writes one record. Nobody
+locks it: mail waits for no lock, and two who write at a time lose no more than one of two timeouts.
 """
 
-from dataclasses import dataclass
+import contextlib
+import ipaddress
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.formats import tcpto
+from appliance.formats.tcpto import Record
 
 APART_S = 120
 ALONE_S = 3600
 TRYING_S = 300
-"""How long one attempt after the hour keeps the others waiting, should nothing be heard of it."""
-MOST_TIMEOUTS = 10
-MOST_ADDRESSES = 1000
-
-
-@dataclass
-class _Record:
-    timeouts: int
-    last: float
-    tried: float = float("-inf")
+"""How long one attempt after the hour keeps the others waiting at most, should nothing be heard of it."""
 
 
 class Timeouts:
-    """Addresses that timed out lately; every time is in seconds and comes from the caller."""
+    """The addresses that timed out lately; every time is in seconds since 1970 and comes from the caller."""
 
-    def __init__(self) -> None:
-        self._records: dict[str, _Record] = {}
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` is queue/lock; what cannot be kept there is remembered as long as this object lives."""
+        self._tables = {
+            width: _Table(None if folder is None else folder / name, width)
+            for name, width in tcpto.FILES.items()
+        }
 
-    def may_try(self, address: str, now: float) -> bool:
-        """Whether to connect; after the hour only the first who asks may."""
-        record = self._records.get(address)
-        if record is None or record.timeouts < 2:
+    def may_try(self, address: str, now: float, trying_s: float = TRYING_S) -> bool:
+        """Whether to connect; after the hour only the first who asks may, for as long as an attempt takes."""
+        table, packed = self._of(address)
+        found = tcpto.find(table.read(), packed)
+        if found is None or found[1].timeouts < 2:
             return True
-        if now - record.last < ALONE_S or now - record.tried < TRYING_S:
+        place, record = found
+        # What lies in the future was written by nobody who knows the time, and counts for nothing.
+        if 0 <= int(now) - record.last < ALONE_S or 0 <= int(now) - record.tried < trying_s:
             return False
-        record.tried = now
+        table.write(place, record._replace(tried=int(now)))
         return True
 
     def timed_out(self, address: str, now: float) -> None:
         """Note that a connection timed out; one within two minutes of the last counts with it."""
-        record = self._records.get(address)
-        if record is None:
-            self._make_room()
-            self._records[address] = _Record(1, now)
-        elif now - record.last >= APART_S:
-            record.timeouts = min(record.timeouts + 1, MOST_TIMEOUTS)
-            record.last = now
+        table, packed = self._of(address)
+        known = table.read()
+        place, record = tcpto.find(known, packed) or (tcpto.place_for(known, len(packed)), Record(packed))
+        passed = int(now) - record.last
+        if record.timeouts and 0 <= passed < APART_S:
+            return
+        before = record.timeouts if passed >= 0 else 0
+        table.write(place, Record(packed, min(before + 1, tcpto.MOST_TIMEOUTS), int(now)))
 
     def answered(self, address: str) -> None:
         """Note that the host lives."""
-        self._records.pop(address, None)
+        table, packed = self._of(address)
+        found = tcpto.find(table.read(), packed)
+        if found is not None and found[1].timeouts:
+            table.write(found[0], found[1]._replace(timeouts=0, tried=0))
 
-    def _make_room(self) -> None:
-        if len(self._records) >= MOST_ADDRESSES:
-            oldest = min(self._records, key=lambda address: self._records[address].last)
-            del self._records[oldest]
+    def _of(self, address: str) -> tuple["_Table", bytes]:
+        packed = ipaddress.ip_address(address).packed
+        return self._tables[len(packed)], packed
+
+
+class _Table:
+    """One file of records, opened anew each time: it may be missing, put back, or another one by now."""
+
+    def __init__(self, path: Path | None, width: int) -> None:
+        self._path = path
+        self._limit = tcpto.MOST_RECORDS * tcpto.record_size(width)
+        self._remembered = b""
+
+    def read(self) -> bytes:
+        with contextlib.suppress(OSError), self._opened() as descriptor:
+            self._remembered = os.pread(descriptor, self._limit, 0)
+        return self._remembered
+
+    def write(self, place: int, record: Record) -> None:
+        content, known = tcpto.format_record(record), self._remembered
+        self._remembered = known[:place] + content + known[place + len(content) :]
+        with contextlib.suppress(OSError), self._opened() as descriptor:
+            os.pwrite(descriptor, content, place)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        if self._path is None:
+            raise FileNotFoundError
+        # For both, even to read: what could not be changed would forget each new timeout.
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(self._path, flags)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from appliance.formats.outcome import Temporary
 from appliance.queue.layout import Layout, claim, prepare
 from appliance.queue.log import Log
+from appliance.queue.timeouts import prepare_timeouts
 from appliance.send import lines
 from appliance.send.acceptance import Acceptance
 from appliance.send.channel import Channel
@@ -223,6 +224,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         settings = read_settings(Control(place.control))
         prepare(place.queue, privileges.identity_of("qmailq"))
+        prepare_timeouts(place.queue)
         with privileges.acting_as("qmailq"):
             claim(place.queue)
         place.send_down.unlink(missing_ok=True)
