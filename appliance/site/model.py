@@ -201,6 +201,22 @@ class Limits(Part):
     queue_lifetime: Seconds = Field(604800, description="How long a delivery is tried again, such as 7d.")
 
 
+class Logs(Part):
+    """Where the daemons' log lines go."""
+
+    folder: FilePath | None = Field(
+        None,
+        description="A folder that gets DAEMON.log and, when that is full, DAEMON.log.1, .2 and so on,"
+        " such as /var/log/toaster; without it lines go to standard output, which the container keeps.",
+    )
+    size: Annotated[Bytes, Field(ge=4096)] = Field(
+        100 * 1024, description="How large one of the files becomes, such as 100K."
+    )
+    number: Count = Field(
+        10, description="How many of them are kept, the newest among them, for each daemon."
+    )
+
+
 class Tls(Part):
     """The certificate that SMTP and POP3 show."""
 
@@ -228,6 +244,7 @@ class Site(Part):
     relay: Relay = Field(Relay(), description="Whose mail goes on to other hosts, and by which way.")
     listen: Listen = Field(Listen(), description="Which ports answer.")
     limits: Limits = Field(Limits(), description="How much at a time, how large, how long.")
+    logs: Logs = Field(Logs(), description="Where log lines go, and how many of them are kept.")
     tls: Tls | None = Field(None, description="The certificate; without it nothing is offered over TLS.")
     proxy: Proxy = Field(Proxy(), description="Proxies that tell the client's address.")
     control: dict[Annotated[str, AfterValidator(names.control_name)], ControlText] = Field(
@@ -243,6 +260,7 @@ _PARTS: dict[str, type[Part]] = {
     "relay": Relay,
     "listen": Listen,
     "limits": Limits,
+    "logs": Logs,
     "tls": Tls,
     "proxy": Proxy,
 }

@@ -7,6 +7,7 @@ missing has its default. The same site gives the same bytes.
 import functools
 import ipaddress
 import shlex
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import jinja2
 
 from appliance.formats import tcprules
 from appliance.formats.assign import compile_assign
-from appliance.formats.outcome import Permanent
+from appliance.formats.outcome import Permanent, Temporary
 from appliance.site import deliveries, passwords, tree
 from appliance.site.addresses import Name
 from appliance.site.model import Site
@@ -34,15 +35,28 @@ _PRIVATE = {"passwords": (0o400, "qmailp"), "supervisord.conf": (0o600, "root")}
 
 
 def render(site: Site, place: Place, surroundings: Surroundings) -> Path:
-    """Make what is missing of passwords, render, and put the tree in force; gives its path.
+    """Make what is missing of passwords and the log folder, render, put the tree in force; gives its path.
 
-    Permanent: a folder or port is impossible. Temporary: a password file is gone. OSError: the disk.
+    Permanent: a folder or port is impossible. Temporary: a password file is gone, or the log folder cannot be
+    written to. OSError: the disk.
     """
     deliveries.check_places(place)
+    if site.logs.folder:
+        _make_log_folder(Path(site.logs.folder))
     hashes = passwords.settled(site, place, surroundings.hash_password)
     rendered = tree.put_in_force(place, plan(site, place, surroundings, hashes), surroundings.identity_of)
     tree.link(place)
     return rendered
+
+
+def _make_log_folder(folder: Path) -> None:
+    """Closed to others. supervisor would start no daemon whose log it cannot open."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        told = f"unable to write log files in {folder}: {error.strerror}"
+        raise Temporary(f"{told}; mount a volume there, or take logs: folder: out (#4.3.0)") from None
 
 
 def planned(site: Site, place: Place, surroundings: Surroundings) -> Plan:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from appliance.accounts.table import parse_table
 from appliance.formats import assign, control, dotqmail, tcprules
 from appliance.formats.cdb import Cdb
-from appliance.formats.outcome import Permanent
+from appliance.formats.outcome import Permanent, Temporary
 from appliance.formats.rewrite import Rewriter
 from appliance.send.send import STAY_DOWN
 from appliance.site import passwords, tree
@@ -404,3 +404,35 @@ def test_every_template_renders_to_text_of_whole_lines() -> None:
     files = planned_for()
 
     assert [] == [p for p, f in files.items() if not p.endswith("cdb") and not f.content.endswith(b"\n")]
+
+
+def test_log_lines_go_to_standard_output_or_to_files_of_each_daemon() -> None:
+    lines = "logs: {folder: /var/log/100%, size: 20K, number: 3}\n"
+    parser = supervisor_of(planned_for(SITE + lines))
+    kept = {
+        name: tuple(
+            parser.get(name, f"stdout_logfile{ending}", fallback="")
+            for ending in ("", "_maxbytes", "_backups")
+        )
+        for name in ("program:send", "program:checklist")
+    }
+
+    assert {
+        "program:send": ("/var/log/100%%/send.log", "20480", "2"),
+        "program:checklist": ("/dev/stdout", "0", ""),
+    } == kept
+
+
+def test_a_log_folder_is_made(tmp_path: Path) -> None:
+    render(site_of(HEAD + f"logs: {{folder: {tmp_path}/deep/logs}}\n"), place_in(tmp_path), surroundings())
+
+    assert 0o700 == (tmp_path / "deep" / "logs").stat().st_mode & 0o777
+
+
+def test_a_log_folder_that_cannot_be_is_told_and_nothing_is_rendered(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    site = site_of(HEAD + f"logs: {{folder: {tmp_path}/file/logs}}\n")
+
+    with pytest.raises(Temporary, match="unable to write log files in .*/file/logs: Not a directory; mount"):
+        render(site, place_in(tmp_path), surroundings())
+    assert not tree.current(place_in(tmp_path)).exists()
