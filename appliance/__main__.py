@@ -38,6 +38,7 @@ PROGRAMS = {
     "qmail-pop3d": "appliance.pop3.programs:pop3d",
     "qmail-popup": "appliance.pop3.programs:popup",
     "qmail-pw2u": "appliance.admin.pw2u:main",
+    "qmail-qmqpc": "appliance.inject.qmqpc:main",
     "qmail-qread": "appliance.admin.qread:main",
     "qmail-qstat": "appliance.admin.qread:stat",
     "qmail-queue": "appliance.inject.queue:main",

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mailbox": set(),
     "site": set(),
     "receive": {"protocols", "mailauth", "net", "queue/async_client", "accounts/client"},
-    "inject": {"queue/client"},
+    "inject": {"protocols", "queue/client"},
     "send": {"protocols", "queue"},
     "local": {"protocols", "mailbox", "queue/client"},
     "remote": {"protocols", "mailauth", "net"},

@@ -22,7 +22,7 @@ NO_CONNECTION = 74
 BAD_ENVELOPE = 91
 
 
-class _Unusable(Exception):
+class Unusable(Exception):
     """An envelope that is none; the exit code says why."""
 
     def __init__(self, code: int) -> None:
@@ -33,12 +33,12 @@ class _Unusable(Exception):
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Hand in one message; see the head of this file."""
     try:
-        body = _read_all(0)
-        envelope = _take_envelope(_read_all(1))
+        body = read_all(0)
+        envelope = take_envelope(read_all(1))
         QueueClient(Place.from_environ(environ).socket("queue")).submit(envelope, body)
     except OSError:
         return NOT_READ
-    except _Unusable as unusable:
+    except Unusable as unusable:
         return unusable.code
     except Permanent:
         return REFUSED
@@ -47,26 +47,27 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _read_all(descriptor: int) -> bytes:
+def read_all(descriptor: int) -> bytes:
+    """What a caller put on a descriptor, to its end; OSError."""
     with open(descriptor, "rb", closefd=False, buffering=0) as stream:
         return stream.read()
 
 
-def _take_envelope(given: bytes) -> Envelope:
-    """The envelope up to its last NUL, letter by letter in the order in which qmail-queue looks at them."""
+def take_envelope(given: bytes) -> Envelope:
+    """The envelope up to its last NUL, letter by letter in qmail-queue's order; Unusable has the exit code."""
     start, letter, addresses = 0, b"F", list[bytes]()
     while True:
         found = given[start : start + 1]
         if found == b"\0" and addresses:
             return Envelope(addresses[0], tuple(addresses[1:]))
         if not found:
-            raise _Unusable(NOT_READ)
+            raise Unusable(NOT_READ)
         if found != letter:
-            raise _Unusable(BAD_ENVELOPE)
+            raise Unusable(BAD_ENVELOPE)
         end = given.find(b"\0", start + 1)
         if (len(given) if end < 0 else end) - start - 1 > LONGEST:
-            raise _Unusable(TOO_LONG)
+            raise Unusable(TOO_LONG)
         if end < 0:
-            raise _Unusable(NOT_READ)
+            raise Unusable(NOT_READ)
         addresses.append(given[start + 1 : end])
         start, letter = end + 1, b"T"
