@@ -41,8 +41,10 @@ ENV PATH=/opt/toaster/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TOASTER_CONTAINER=yes
 WORKDIR /opt/toaster/app
-# qmail's programs by name: for .qmail files, and for who looks around in the container.
-RUN python -m appliance launchers /usr/local/bin
+# qmail's programs by name: for .qmail files, and for who looks around in the container. The folders of /service are
+# empty: shells expand /service/*, and svc and svstat know by the name whom supervisor is asked about.
+RUN python -m appliance launchers /usr/local/bin \
+ && cd / && mkdir -p service/qmail service/authd service/lspawn service/rspawn service/pop3d service/smtpd service/popup
 EXPOSE 25 587 465 110 995
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=1s CMD ["python", "-m", "appliance", "health"]

@@ -1,6 +1,7 @@
 """Owns the tests of the table of processes."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from appliance.__main__ import DAEMONS, ONE_SHOTS, PROCESSES, PROGRAMS, main_of, run
+from tests.support.sources import CHECKOUT
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +52,12 @@ def test_a_launcher_is_a_program_of_that_name(tmp_path: Path) -> None:
     program = [str(tmp_path / "bin" / "qmail-getpw"), "no.such-user"]
     told = subprocess.run(program, env={"PYTHONPATH": "/nowhere"}, capture_output=True, check=True).stdout
     assert b"alias" == told.partition(b"\0")[0]
+
+
+def test_the_image_has_a_folder_of_service_for_each_daemon() -> None:
+    named = re.findall(r" service/([a-z0-9]+)", (CHECKOUT / "Dockerfile").read_text())
+
+    assert sorted({*DAEMONS, "qmail"} - {"send"}) == sorted(named)
 
 
 def test_launchers_want_one_folder(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,8 @@
 """Owns the programs svc and svstat (their manual pages, section 8): daemons by the names of daemontools.
 
 `/service/qmail` is send, as in qmail's FAQ; every other daemon is `/service/NAME`. The bare name will do, and
-`qmail-NAME`. What is no daemon here is answered as a folder in which nobody runs supervise.
+`qmail-NAME`. `/service/*` is all of them where no shell has expanded it: `docker exec` runs none. What is no
+daemon here is answered as a folder in which nobody runs supervise.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from appliance.admin import checkout, supervisor
@@ -26,6 +27,7 @@ usage: svc -LETTERS SERVICE ...
   h HUP   a ALRM   i INT   t TERM   k KILL
 """
 _SIGNALS = {"p": "STOP", "c": "CONT", "h": "HUP", "a": "ALRM", "i": "INT", "t": "TERM"}
+_FOLDERS = ("", "service")
 _PROGRAM = re.compile(r"^\[program:([a-z0-9]+)\]", re.MULTILINE)
 
 
@@ -37,7 +39,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         sys.stderr.write(USAGE)
         return 100
     place = Place.from_environ(checkout.completed(environ))
-    for service in services:
+    for service in _expanded(place, services):
         try:
             name = _daemon(place, service)
             for letter, _ in letters:
@@ -53,7 +55,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
 def svstat(argv: list[str], environ: Mapping[str, str]) -> int:
     """svstat SERVICE ...: prints a line for each, and ends with 0."""
     place = Place.from_environ(checkout.completed(environ))
-    for service in argv:
+    for service in _expanded(place, argv):
         try:
             name = _daemon(place, service)
             found = supervisor.life(place, name)
@@ -139,11 +141,20 @@ def _warn(sentence: str) -> None:
 # -- services --------------------------------------------------------------------------------------
 
 
+def _expanded(place: Place, services: list[str]) -> Iterator[str]:
+    for service in services:
+        names: list[str] = []
+        if service in ("*", "/service/*"):
+            with contextlib.suppress(PermissionError):
+                names = sorted("qmail" if name == "send" else name for name in _programs(place))
+        yield from (service.replace("*", name) for name in names) if names else [service]
+
+
 def _daemon(place: Place, service: str) -> str:
     """The program that a service is; else OSError as from a folder, ENXIO if supervisor does not run."""
     folder, name = os.path.split(service.rstrip("/"))
-    name = {"qmail": "send"}.get(name, name.removeprefix("qmail-"))
-    if os.path.basename(folder) not in ("", "service") or name not in _programs(place):
+    name = "send" if name == "qmail" else name.removeprefix("qmail-")
+    if os.path.basename(folder) not in _FOLDERS or name not in _programs(place):
         os.scandir(service).close()
         raise FileNotFoundError(errno.ENOENT, "", "supervise/ok")
     try:
@@ -155,11 +166,12 @@ def _daemon(place: Place, service: str) -> str:
 
 
 def _programs(place: Place) -> list[str]:
-    """The programs that supervisor was told of; PermissionError for those whom they do not concern."""
+    """The daemons that supervisor was told of; PermissionError for those whom they do not concern."""
     try:
-        return _PROGRAM.findall((place.home / "supervisord.conf").read_text())
+        found = _PROGRAM.findall((place.home / "supervisord.conf").read_text())
     except FileNotFoundError:
         return []
+    return [name for name in found if name != "checklist"]
 
 
 def _words(error: OSError) -> str:

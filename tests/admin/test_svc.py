@@ -181,6 +181,16 @@ def test_a_folder_without_supervise_is_told_as_daemontools_does(
     ] == told.err.splitlines()
 
 
+def test_a_star_that_no_shell_expanded_is_every_daemon(place: Place, capsys: Captured) -> None:
+    up(place)
+    capsys.readouterr()
+
+    assert 0 == called(place, svc.svstat, "/service/*")
+    assert ["/service/qmail", "/service/smtpd"] == [
+        line.partition(":")[0] for line in capsys.readouterr().out.splitlines()
+    ]
+
+
 def test_without_supervisor_it_says_so(tmp_path: Path, capsys: Captured) -> None:
     own = place_in(tmp_path)
     own.home.mkdir()
