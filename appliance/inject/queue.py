@@ -54,7 +54,7 @@ def read_all(descriptor: int) -> bytes:
 
 
 def take_envelope(given: bytes) -> Envelope:
-    """The envelope up to its last NUL, letter by letter in qmail-queue's order; Unusable has the exit code."""
+    """The envelope up to its last NUL, in the order in which qmail-queue looks at it; else Unusable."""
     start, letter, addresses = 0, b"F", list[bytes]()
     while True:
         found = given[start : start + 1]

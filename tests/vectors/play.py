@@ -18,6 +18,7 @@ from tests.vectors.differs import Rule, is_meant, is_stale, read_rules
 from tests.vectors.kinds import (
     local,
     pop3,
+    qmqp,
     queue,
     remote,
     remotedns,
@@ -33,6 +34,7 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "bounce": whole.play,
     "local": local.play,
     "pop3": pop3.play,
+    "qmqp": qmqp.play,
     "queue": queue.play,
     "remote": remote.play,
     "remotedns": remotedns.play,
