@@ -73,7 +73,7 @@ def test_send_goes_down_by_term_and_a_mark_which_up_takes_away(place: Place, cap
     os.kill(before, signal.SIGSTOP)  # it has still much to do
 
     assert 0 == called(place, svc.main, "-p", "/service/qmail")
-    assert ", paused\n" in told_by_svstat(place, capsys, "/service/qmail")
+    wait_for(lambda: ", paused\n" in told_by_svstat(place, capsys, "/service/qmail"))
     place.send_down.touch()
     assert ", paused, want down\n" in told_by_svstat(place, capsys, "/service/qmail")
     assert 0 == called(place, svc.main, "-u", "/service/qmail")
