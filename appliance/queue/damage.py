@@ -45,7 +45,7 @@ def faults(queue: Path) -> Iterator[Fault]:
 
 def _strangers(layout: Layout) -> Iterator[Fault]:
     found = [path for path in layout.queue.iterdir() if path.name not in _TOP]
-    found += layout.strangers()
+    found += [path for part in range(SPLIT) for path in layout.strangers(part)]
     for name, pattern in (("todo", _SEGMENT), ("bounce", _NUMBER)):
         found += [path for path in (layout.queue / name).iterdir() if not pattern.fullmatch(path.name)]
     for path in sorted(found):

@@ -218,27 +218,31 @@ class Layout:
 
     def waiting(self, channel: str, part: int) -> Iterator[tuple[int, int]]:
         """Number and next try (seconds since 1970) of what waits in one part of a channel."""
-        for entry in self._entries(channel, part):
-            yield int(entry.name), int(entry.stat(follow_symlinks=False).st_mtime)
+        with os.scandir(self._folder(channel, part)) as entries:
+            for entry in entries:
+                if _is_number(entry.name, part):
+                    try:
+                        when = int(entry.stat(follow_symlinks=False).st_mtime)
+                    except FileNotFoundError:
+                        continue  # it has ended while we read
+                    yield int(entry.name), when
 
     def numbers(self, name: str, part: int) -> set[int]:
         """The numbers of the messages that have a file of that kind in one part of the queue."""
-        return {int(entry.name) for entry in self._entries(name, part)}
+        return {int(found) for found in os.listdir(self._folder(name, part)) if _is_number(found, part)}
 
     def handed_in(self) -> list[int]:
         """The messages in todo/ that a real qmail's qmail-queue left there."""
         return sorted(int(path.name) for path in (self.queue / "todo").iterdir() if path.name.isdecimal())
 
-    def strangers(self) -> Iterator[Path]:
-        """What lies in the queue and is no message's file: left alone, but worth a word."""
+    def strangers(self, part: int) -> Iterator[Path]:
+        """What lies in one part and is no message's file: left alone, but worth a word."""
         for name in _SPLIT_FOLDERS:
-            for part in range(SPLIT):
-                with os.scandir(self.queue / name / str(part)) as entries:
-                    yield from (Path(entry) for entry in entries if not _is_number(entry.name, part))
+            folder = self._folder(name, part)
+            yield from (folder / found for found in os.listdir(folder) if not _is_number(found, part))
 
-    def _entries(self, name: str, part: int) -> Iterator[os.DirEntry[str]]:
-        with os.scandir(self.queue / name / str(part)) as entries:
-            yield from (entry for entry in entries if _is_number(entry.name, part))
+    def _folder(self, name: str, part: int) -> Path:
+        return self.queue / name / str(part)
 
 
 def _is_number(name: str, part: int) -> bool:

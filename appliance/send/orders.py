@@ -55,11 +55,17 @@ class Orders:
             for channel, schedule in zip(CHANNEL_NAMES, self._schedules, strict=True)
             if schedule.hasten(number, now)
         ]
-        for channel in hastened:
+        # A file of a message that is neither under way nor scheduled is still to be read by the start.
+        waiting = hastened or list(self._unread(number))
+        for channel in waiting:
             self._work.layout.set_next_try(channel, number, now)
-        if hastened:
+        if waiting:
             return Report(Verdict.DONE, b"it is tried now")
         return _UNDER_WAY if number in self._work.messages else _NOT_WAITING
+
+    def _unread(self, number: int) -> Iterator[str]:
+        if number not in self._work.messages:
+            yield from (name for name in CHANNEL_NAMES if self._work.layout.has_channel(name, number))
 
     def _drop(self, number: int) -> None:
         self._work.layout.remove(number)

@@ -76,8 +76,8 @@ class Send:
         self._exit_by: float | None = None
         self._watch_signals()
         log.line(lines.status(self._channels))
-        startup = Startup(self._work, self._acceptance, self._schedules, self._jobs, self._ending)
-        startup.take_up(survivors)
+        self._startup = Startup(self._work, self._acceptance, self._schedules, self._jobs, self._ending)
+        self._startup.take_up(survivors)
 
     def run(self) -> None:
         """Work until TERM or INT."""
@@ -95,6 +95,7 @@ class Send:
         self._acceptance.commit()
         if self._exit_by is None:
             self._connect()
+            self._startup.read_on()
             self._jobs.fill()
             self._acceptance.commit()
         self._settling.look_for_old()
@@ -109,6 +110,8 @@ class Send:
     def _patience(self) -> float:
         if self._exit_by is not None:
             return 0.05
+        if not self._startup.is_over:
+            return 0.0
         if any(channel.connection is None for channel in self._channels):
             return RECONNECT_S
         dues = [due for due in (self._jobs.next_due(), self._ending.next_due()) if due is not None]
@@ -174,6 +177,7 @@ class Send:
         if signal.SIGHUP in signals:
             self._reread()
         if signal.SIGALRM in signals:
+            self._startup.all_due(self._work.now)
             for schedule in self._schedules:
                 schedule.all_due(self._work.now)
 

@@ -1,11 +1,12 @@
 """Owns send's start: what the log and the queue's folders hold is taken up, what a crash left is cleared.
 
-The folders are gone through part by part, so that a queue of a million messages fits in little memory.
+The log is taken up before anything else. The folders are read part by part while new mail comes and goes,
+so that a queue of a million messages neither holds it up nor lies in memory whole.
 """
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.formats.envelope import format_channel, parse_todo
@@ -20,6 +21,9 @@ from appliance.system.log import line
 
 OSSIFIED_S = 129600
 """Seconds after which a file that belongs to no message is removed (36 hours, qmail-clean(8))."""
+FOREVER = 2**62
+ENTRIES = 1000
+"""How many waiting messages are read in one turn of the loop: some 5 ms."""
 
 
 class Startup:
@@ -38,27 +42,38 @@ class Startup:
         self._schedules = schedules
         self._jobs = jobs
         self._ending = ending
+        self._unread: Iterator[None] = iter(())
+        self._newest = 0
+        self._latest = FOREVER
+        self.is_over = False
+        """Whether everything that waits is known."""
 
     def take_up(self, survivors: list[Survivor]) -> None:
-        """Begin where the last send ended, however it ended."""
+        """Begin where the last send ended, however it ended; the rest is for `read_on`."""
         layout = self._work.layout
-        self._acceptance.skip_to(max(self._highest(), default=0))
+        # No message of today gets the number of one of yesterday, so their files are told apart.
+        self._newest = max(self._numbers(), default=0)
+        self._acceptance.skip_to(self._newest)
         for survivor in survivors:
             self._clear_half_settled(survivor)
         self._import_handed_in()
-        in_log = {survivor.number for survivor in survivors}
-        for part in range(SPLIT):
-            self._take_up_part(part, in_log)
+        self._unread = self._read({survivor.number for survivor in survivors})
         for survivor in survivors:
             if survivor.body is None and not layout.path("mess", survivor.number).exists():
                 # A large body is removed only after its last delivery was reported.
                 self._work.log.note_done(survivor.number, survivor.segment)
             else:
                 self._jobs.resume(survivor)
-        for path in layout.strangers():
-            line(f"warning: {path} is no message's file; it is left alone")
 
-    def _highest(self) -> Iterable[int]:
+    def read_on(self) -> None:
+        """Take up a few more of the messages that wait in the folders."""
+        self.is_over = self.is_over or next(self._unread, self) is self
+
+    def all_due(self, now: int) -> None:
+        """Let what is still to be read be due now at the latest (qmail-send's ALRM)."""
+        self._latest = now
+
+    def _numbers(self) -> Iterator[int]:
         for part in range(SPLIT):
             for name in ("mess", "info"):
                 yield max(self._work.layout.numbers(name, part), default=0)
@@ -71,22 +86,39 @@ class Startup:
         if survivor.body is not None:
             layout.path("mess", survivor.number).unlink(missing_ok=True)
 
-    def _take_up_part(self, part: int, in_log: set[int]) -> None:
+    def _read(self, in_log: set[int]) -> Iterator[None]:
+        """Read everything; each step is short enough for a turn of the loop."""
+        for part in range(SPLIT):
+            yield from self._read_part(part, in_log)
+            for path in self._work.layout.strangers(part):
+                line(f"warning: {path} is no message's file; it is left alone")
+            yield
+
+    def _read_part(self, part: int, in_log: set[int]) -> Iterator[None]:
         layout = self._work.layout
-        stored, known = layout.numbers("mess", part), layout.numbers("info", part)
+        known = layout.numbers("info", part)
+        self._remove_ossified(layout.numbers("mess", part) - known - in_log)
         ended = known - in_log
+        yield
         for channel, schedule in zip(CHANNEL_NAMES, self._schedules, strict=True):
-            for number, when in layout.waiting(channel, part):
-                if number not in in_log:
-                    schedule.push(when, number)
+            for count, (number, when) in enumerate(layout.waiting(channel, part), 1):
+                if number <= self._newest and number not in in_log:
+                    schedule.push(min(when, self._latest), number)
                     ended.discard(number)
+                if count % ENTRIES == 0:
+                    yield
         for number in ended:
-            # Both channels are done: the end, or the bounce, was cut off.
-            try:
-                self._ending.finish_waiting(number)
-            except (OSError, ValueError) as error:
-                line(f"warning: unable to read the queue's files of msg {number}: {error}")
-        self._remove_ossified(stored - known - in_log)
+            self._end(number)
+
+    def _end(self, number: int) -> None:
+        """End a message of which both channels are done: its end, or its bounce, was cut off."""
+        is_gone = not self._work.layout.path("info", number).exists()
+        if number > self._newest or number in self._work.messages or is_gone:
+            return
+        try:
+            self._ending.finish_waiting(number)
+        except (OSError, ValueError) as error:
+            line(f"warning: unable to read the queue's files of msg {number}: {error}")
 
     def _remove_ossified(self, numbers: set[int]) -> None:
         layout, limit = self._work.layout, time.time() - OSSIFIED_S

@@ -2,6 +2,7 @@
 
 Options come by the environment, from make:
 ROUNDS=5 ONLY="local_kept relay" MINUTES=8 FOLDER=/a/disk PROFILE=send
+ONLY=million COUNT=1000000 is another bench, that of a very large queue; Postfix has no part in it.
 """
 
 import os
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import limit, load, measures, postfix, processes, profile, table, toaster
+from tests.bench import limit, load, measures, million, postfix, processes, profile, table, toaster
 from tests.bench.load import Failed
 from tests.bench.measures import MEASURES, RATE, Field, Measure
 from tests.bench.side import LOCAL, RECIPIENTS, Address, Plan, Side
@@ -37,16 +38,18 @@ class Options:
     minutes: float
     folder: Path | None
     profiled: str
+    count: int
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Options":
-        """By ROUNDS, ONLY, MINUTES, FOLDER and PROFILE; empty or unset: the default."""
+        """By ROUNDS, ONLY, MINUTES, FOLDER, PROFILE and COUNT; empty or unset: the default."""
         return cls(
             rounds=int(environ.get("ROUNDS") or 5),
             only=tuple((environ.get("ONLY") or "").replace(",", " ").split()),
             minutes=float(environ.get("MINUTES") or 8),
             folder=Path(environ["FOLDER"]) if environ.get("FOLDER") else None,
             profiled=environ.get("PROFILE") or "",
+            count=int(environ.get("COUNT") or 1_000_000),
         )
 
     def measures(self) -> list[Measure]:
@@ -77,6 +80,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_once)
     options = Options.of(os.environ)
+    if options.only == ("million",):
+        return million.run(options.count, options.folder)
     if os.geteuid() != 0:
         say("make bench needs root: Postfix does not start without.")
         return 1

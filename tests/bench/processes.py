@@ -84,6 +84,11 @@ def proportional_megabytes(pid: int) -> float:
     return _kilobytes(pid, "smaps_rollup", "Pss") / 1024
 
 
+def peak_megabytes(pid: int) -> float:
+    """The most that a process had resident since it began, or since its peak was forgotten."""
+    return _kilobytes(pid, "status", "VmHWM") / 1024
+
+
 def forget_peaks(pids: list[int]) -> dict[int, int]:
     """Let each process's peak begin anew; what each has resident now, in kB."""
     for pid in pids:

@@ -120,7 +120,7 @@ def test_files_that_are_no_messages_do_not_wait(layout: Layout) -> None:
     (layout.queue / "local" / "3" / "README").write_bytes(b"an owner's")
 
     assert [] == list(layout.waiting("local", 3))
-    assert {"26902", "README"} == {path.name for path in layout.strangers()}
+    assert {"26902", "README"} == {path.name for path in layout.strangers(3)}
 
 
 def test_the_top_folder_is_made_and_given_to_the_user_of_the_queue(tmp_path: Path) -> None:

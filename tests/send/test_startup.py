@@ -1,8 +1,17 @@
 """What a restart finds: in the log, in qmail's folders, and what a crash left half."""
 
 import os
+import signal
+import time
+import tracemalloc
 
+import pytest
+
+from appliance.formats.handin import Order, Word
+from appliance.formats.outcome import Verdict
 from appliance.queue.layout import Layout, Settlement
+from appliance.send import startup
+from tests.bench import million
 from tests.support.queue_rig import DONE, LATER, NEVER, Rig
 
 FOLDERS = ("mess", "info", "local", "remote", "bounce")
@@ -154,3 +163,84 @@ def test_a_queue_of_another_qmail_that_waits_is_tried_at_its_time(rig: Rig) -> N
 
     assert [(1_700_000_400, 9)] == rig.send._schedules[1].entries()
     rig.turn(lambda: bool(rig.remote.unanswered))
+
+
+# -- a large queue -----------------------------------------------------------------------------------
+
+
+def begin_again(rig: Rig, count: int) -> None:
+    """Kill send and start one that has still to read a queue of so many messages."""
+    for part in range(23):
+        million.write_part(rig.place.queue, part, range(1000, 1000 + count), int(time.time()))
+    rig.abandon()
+    rig.send = rig.begin()
+
+
+def read(rig: Rig) -> int:
+    """Let send read everything; in how many steps."""
+    steps = 0
+    while not rig.send._startup.is_over:
+        rig.send._startup.read_on()
+        steps += 1
+    return steps
+
+
+def test_a_waiting_message_costs_at_most_32_bytes_and_no_step_reads_many(rig: Rig) -> None:
+    begin_again(rig, 3000)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+
+    steps = read(rig)
+
+    cost = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert 3000 == len(rig.send._schedules[1])
+    assert cost <= 32 * 3000
+    assert steps >= 23
+
+
+def test_the_one_that_is_due_is_found_among_all_and_tried(rig: Rig) -> None:
+    begin_again(rig, 300)
+
+    rig.turn(lambda: bool(rig.remote.unanswered))
+    rig.turn(lambda: rig.send._startup.is_over)
+
+    assert [b"someone@due.test"] == [delivery.recipient for delivery in rig.remote.deliveries]
+    assert 299 == len(rig.send._schedules[1])
+
+
+def test_new_mail_is_accepted_and_delivered_before_old_mail_is_read(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "ENTRIES", 1)
+    begin_again(rig, 500)
+
+    number = rig.hand_in("alice@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+    rig.local.answer(LATER)
+    rig.turn(lambda: number not in rig.send._work.messages)
+
+    assert not rig.send._startup.is_over
+    read(rig)
+    assert [number] == [waiting for _, waiting in rig.send._schedules[0].entries()]
+
+
+def test_alrm_holds_for_what_is_still_to_be_read(rig: Rig) -> None:
+    begin_again(rig, 50)
+
+    rig.send._signals.add(signal.SIGALRM)
+    rig.turn(lambda: len(rig.remote.unanswered) == 20)
+    read(rig)
+
+    assert rig.send._work.now >= max(when for when, _ in rig.send._schedules[1].entries())
+
+
+def test_an_order_holds_for_what_is_still_to_be_read(rig: Rig) -> None:
+    begin_again(rig, 50)
+
+    for word, number in ((Word.RETRY, 1001), (Word.DROP, 1002)):
+        assert Verdict.DONE is rig.send._intake.ordered(Order(1, word, number), 0).verdict
+    rig.turn(lambda: {1001, 1049} == {delivery.key for delivery in rig.remote.deliveries})
+
+    read(rig)
+    assert 47 == len(rig.send._schedules[1])

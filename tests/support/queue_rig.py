@@ -114,7 +114,14 @@ class Rig:
         self.send = self.start()
 
     def start(self) -> Send:
-        """A new send on the same folder, as after a restart."""
+        """A new send on the same folder, as after a restart; it has read what waits there."""
+        send = self.begin()
+        while not send._startup.is_over:
+            send._startup.read_on()
+        return send
+
+    def begin(self) -> Send:
+        """A new send that has still to read what waits."""
         listener = privileges.bind_unix(self.place.socket("queue"))
         return Send(self.place, read_settings(Control(self.place.control)), listener)
 
