@@ -90,15 +90,13 @@ class Walk:
         self.ends.append(End(kind, where))
 
     def _next_hop(self, domain: bytes, depth: int) -> None:
-        routes = self._control.table("smtproutes")
-        for name in (*_suffixes(domain.lower()), b""):
-            hop = routes.get(name)
-            if hop:
-                self._step(depth, "control/smtproutes", f"`{_text(name)}` goes to {_text(hop)}")
-                self._end("relay", _text(hop))
+        for file, way in (("qmtproutes", " by QMTP"), ("smtproutes", "")):
+            routes = self._control.table(file)
+            name = next((name for name in (*_suffixes(domain.lower()), b"") if name in routes), b"")
+            if hop := routes.get(name):
+                self._step(depth, f"control/{file}", f"`{_text(name)}` goes to {_text(hop)}{way}")
+                self._end("relay", _text(hop) + way)
                 return
-            if hop is not None:
-                break
         self._step(depth, "DNS", f"the MX of {_text(domain)}, or else its address")
         self._end("relay", f"the MX of {_text(domain)}")
 

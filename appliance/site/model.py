@@ -171,8 +171,10 @@ class Relay(Part):
         (),
         description="Networks whose hosts may send mail to anywhere through this host, without a password.",
     )
-    routes: dict[RouteDomain, Annotated[str, AfterValidator(names.next_hop)]] = Field(
-        {}, description="Next hops by domain: example.org, .example.org for all below it, `*` for all others."
+    routes: dict[RouteDomain, Annotated[str, AfterValidator(names.route)]] = Field(
+        {},
+        description="Next hops by domain: example.org, .example.org for all below it, `*` for all others; "
+        "`qmtp://` in front of one sends to it by QMTP.",
     )
 
 

@@ -20,6 +20,7 @@ _HASH = re.compile(r"\$argon2id\$v=19\$m=([0-9]{1,8}),t=([0-9]{1,3}),p=([0-9]{1,
 _SIZE = re.compile(r"([0-9]{1,15})([KMGkmg]?)")
 _TIME = re.compile(r"([0-9]{1,12})([smhdw]?)")
 
+QMTP = "qmtp://"
 LONGEST_LOCAL, LONGEST_DOMAIN = 64, 253  # RFC 5321 4.5.3.1.1; RFC 1035 2.3.4 as text
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -170,6 +171,12 @@ def next_hop(text: str) -> str:
         return f"{host(name)}{colon}{port if colon else ''}"
     except ValueError:
         raise ValueError(wanted) from None
+
+
+def route(text: str) -> str:
+    """A next hop, with `qmtp://` in front if mail goes to it by QMTP; its port is 209 then."""
+    by_qmtp = text.lower().startswith(QMTP)
+    return QMTP + next_hop(text[len(QMTP) :]) if by_qmtp else next_hop(text)
 
 
 def password_hash(text: str) -> str:

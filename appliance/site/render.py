@@ -20,6 +20,7 @@ from appliance.formats.outcome import Permanent, Temporary
 from appliance.site import deliveries, passwords, tree
 from appliance.site.addresses import Name
 from appliance.site.model import Site
+from appliance.site.names import QMTP
 from appliance.site.surroundings import Surroundings
 from appliance.site.tree import File, Plan
 from appliance.system.place import Place
@@ -124,6 +125,7 @@ def _values(
         "parent_domain": _parent(site.hostname),
         "doublebounce": deliveries.doublebounce(site),
         "assignments": list(deliveries.assignments(site, place, surroundings)),
+        "qmtp_routes": _qmtp_routes(site),
         "clients": [tcprules.format_network(ipaddress.ip_network(network)) for network in site.relay.clients],
         "accounts": [
             (account, hashes[account.name]) for account in deliveries.accounts(site, place, surroundings)
@@ -132,6 +134,15 @@ def _values(
         "pop3": listeners(surroundings, "pop3", site.listen.pop3)
         + (listeners(surroundings, "pop3s", site.listen.pop3s) if site.tls else []),
     }
+
+
+def _qmtp_routes(site: Site) -> dict[str, str]:
+    """control/qmtproutes. It is asked before smtproutes, so a route by SMTP stands in it without a relay."""
+    routes = {
+        domain: hop.removeprefix(QMTP) if hop.startswith(QMTP) else ""
+        for domain, hop in site.relay.routes.items()
+    }
+    return routes if any(routes.values()) else {}
 
 
 def listeners(surroundings: Surroundings, name: str, port: int | None) -> list[str]:

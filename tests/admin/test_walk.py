@@ -101,6 +101,14 @@ def test_a_remote_address_has_a_next_hop(place: Place, address: str, hop: str) -
     assert [End("relay", hop)] == ends(place, address)
 
 
+def test_a_route_by_qmtp_is_asked_first(place: Place) -> None:
+    by_hand(place, "qmtproutes", "b.test:\n:hub.test\n")
+
+    assert [[End("relay", "hub.test by QMTP")], [End("relay", "the MX of b.test")]] == [
+        ends(place, address) for address in ("x@a.test", "x@b.test")
+    ]
+
+
 def test_an_empty_route_excepts_from_shorter_ones(place: Place) -> None:
     by_hand(place, "smtproutes", "a.test:\n:isp.test\n")
 

@@ -108,6 +108,13 @@ def test_routes_certificate_and_proxies_have_their_files(tmp_path: Path) -> None
     assert "pop3s:127.0.0.1:2995:tls" in text_of(files, "supervisord.conf")
 
 
+def test_routes_by_qmtp_have_a_file_of_their_own_that_excepts_the_others() -> None:
+    files = planned_for(f"{SITE}relay: {{routes: {{a.test: 10.0.0.5, '*': 'qmtp://hub.test:2209'}}}}\n")
+
+    assert "a.test:10.0.0.5\n" == text_of(files, "control/smtproutes")
+    assert "a.test:\n:hub.test:2209\n" == text_of(files, "control/qmtproutes")
+
+
 def test_control_by_hand_wins_is_added_or_leaves_out() -> None:
     files = planned_for(
         f"{SITE}control: {{me: other.test, percenthack: [a.test], defaulthost: null, badmailfrom: ''}}"
