@@ -3,11 +3,14 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
+
+Item = TypeVar("Item")
 
 GOOD, BAD, DOUBTFUL, PALE = "green", "red", "yellow", "bright_black"
 
@@ -25,6 +28,13 @@ def complain(text: str) -> None:
 def as_json(value: Any) -> None:
     """A value for machines."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def progress(what: str, items: Iterable[Item], total: int | None = None) -> Iterable[Item]:
+    """The items; on a terminal a bar on standard error shows how many of them have been taken."""
+    if not sys.stderr.isatty():
+        return items
+    return track(items, what, total, console=Console(stderr=True), transient=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

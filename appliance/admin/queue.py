@@ -10,6 +10,7 @@ import click
 from appliance.admin import output
 from appliance.admin.context import Context, json_option
 from appliance.admin.queue_fsck import fsck
+from appliance.admin.queue_hold import hold, release
 from appliance.admin.queue_orders import drop, rejuvenate, retry
 from appliance.admin.queue_show import show
 from appliance.admin.queue_text import age, readable
@@ -33,6 +34,7 @@ class Line(NamedTuple):
     tries: int | None
     next_try: int | None
     why: str
+    held: bool
 
 
 class Cause(NamedTuple):
@@ -120,6 +122,7 @@ def lines_of(place: Place, numbers: Iterable[int]) -> Iterator[Line]:
             max((deferral.tries for deferral in heard), default=None),
             min(_times(layout, message.number, names), default=None),
             "; ".join(readable(deferral.text) for deferral in heard) or _UNKNOWN,
+            layout.is_held(message.number),
         )
 
 
@@ -172,11 +175,17 @@ def _row(line: Line, now: int) -> list[str]:
         "left": len(line.recipients),
         "recipients": "".join(first) + (f" +{more}" if more > 0 else ""),
         "tries": _UNKNOWN if line.tries is None else line.tries,
-        "next": _UNKNOWN if line.next_try is None else age(line.next_try - now),
+        "next": _next(line, now),
         "why": line.why,
     }
     return [str(value) for value in shown.values()]
 
 
-for command in (show, retry, drop, rejuvenate, fsck):
+def _next(line: Line, now: int) -> str:
+    if line.held:
+        return "held"
+    return _UNKNOWN if line.next_try is None else age(line.next_try - now)
+
+
+for command in (show, retry, hold, release, drop, rejuvenate, fsck):
     queue.add_command(command)

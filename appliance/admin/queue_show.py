@@ -59,7 +59,8 @@ def find(queue: Path, number: int) -> Shown:
     except FormatError as error:
         raise Permanent(f"the files of message {number} are damaged: {error}") from None
     sender, recipients = arriving.record.envelope
-    told = [f"to {readable(recipient)}, on its first way" for recipient in recipients]
+    way = "on its first way" + (", held" if Layout(queue).is_held(number) else "")
+    told = [f"to {readable(recipient)}, {way}" for recipient in recipients]
     return Shown([*_head(number, sender, arriving.record.origin.birth, len(body)), *told], body)
 
 
@@ -77,6 +78,8 @@ def _waiting(layout: Layout, number: int) -> Shown:
         state = "done"
         if not recipient.done:
             state = f"next try {format_date(int(layout.path(channel, number).stat().st_mtime))}"
+            if layout.is_held(number):
+                state = "held"
             heard = layout.deferral(channel, number)
             if heard is not None:
                 state += f", tries {heard.tries}: {readable(heard.text)}"

@@ -75,6 +75,8 @@ class Word(enum.Enum):
     RETRY = b"R"
     DROP = b"D"
     BOUNCE = b"B"
+    HOLD = b"H"
+    RELEASE = b"L"
 
 
 class Order(NamedTuple):

@@ -49,6 +49,18 @@ def unsettled(queue: Path) -> set[int]:
     return live
 
 
+def all_arriving(queue: Path) -> dict[int, MessageRecord]:
+    """The messages that only the accept log holds, without their bodies; OSError."""
+    live: dict[int, MessageRecord] = {}
+    for segment, content in _segments(queue):
+        for entry in record.read_records(segment, content):
+            if entry.kind in (record.MESSAGE, record.ENVELOPE):
+                live[entry.number] = record.parse_message(content[entry.start : entry.end])
+            elif entry.kind in (record.DONE, record.SETTLED):
+                live.pop(entry.number, None)
+    return live
+
+
 def arriving(queue: Path, number: int) -> Arriving | None:
     """A message that only the accept log holds; None if it does not. OSError."""
     found: Arriving | None = None

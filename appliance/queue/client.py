@@ -1,7 +1,7 @@
 """Owns the way into the queue: what programs and forwarding deliveries call to hand in a message."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -71,12 +71,19 @@ class QueueClient:
 
 def order(path: Path, word: Word, number: int) -> Report:
     """Order something about a message that waits; the answer is a sentence. Temporary: no answer."""
+    (report,) = orders(path, word, [number])
+    return report
+
+
+def orders(path: Path, word: Word, numbers: Iterable[int]) -> Iterator[Report]:
+    """Order the same about several messages, one after the other on one connection. Temporary: no answer."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_ORDER_S)
             connection.connect(str(path))
-            connection.sendall(handin.format_order(Order(1, word, number)))
-            return wait_for_answer(connection)
+            for number in numbers:
+                connection.sendall(handin.format_order(Order(1, word, number)))
+                yield wait_for_answer(connection)
     except (OSError, FormatError) as error:
         raise Temporary(NOT_ANSWERING) from error
 

@@ -6,6 +6,7 @@
                             modification time is the next try, once send has stopped
     bounce/<n>              what failed so far, as text for the bounce
     todo/<n>.log            the accept log (log.py)
+    hold/<n mod 23>/<n>     empty: the message is not tried as long as it is there
 
 A message waits in qmail's own layout, so `ls`, `cat` and `touch queue/info/15/26902` work as ever.
 """
@@ -25,7 +26,7 @@ from appliance.system.privileges import Identity
 SPLIT = 23
 CHANNELS = ("local", "remote")
 _FLAT = ("bounce", "todo", "intd", "pid", "lock")
-_SPLIT_FOLDERS = ("mess", "info", *CHANNELS)
+_SPLIT_FOLDERS = ("mess", "info", *CHANNELS, "hold")
 _WHY = "user.toaster.why"  # xattr(7) of a channel's file, so that it ends with the file and adds none
 _LONGEST_WHY = 500
 
@@ -188,8 +189,29 @@ class Layout:
 
     def remove(self, number: int) -> None:
         """Forget a message. info goes before mess, so that no info is ever without its message."""
-        for name in (*CHANNELS, "bounce", "info", "mess"):
+        for name in (*CHANNELS, "bounce", "info", "mess", "hold"):
             self.path(name, number).unlink(missing_ok=True)
+
+    # -- held messages ---------------------------------------------------------------------------
+
+    def hold(self, number: int) -> None:
+        """Let a message not be tried until it is released; who ordered it makes it last (sync_holds)."""
+        self.path("hold", number).touch(0o600)
+
+    def sync_holds(self, numbers: Iterable[int]) -> None:
+        """Make it last that these messages are held, or are no more."""
+        for part in {number % SPLIT for number in numbers}:
+            files.sync_folder(self.queue / "hold" / str(part))
+
+    def is_held(self, number: int) -> bool:
+        """Whether a message is held."""
+        return self.path("hold", number).exists()
+
+    def release(self, number: int) -> None:
+        """Hold a message no more."""
+        self.path("hold", number).unlink(missing_ok=True)
+
+    # -- tries -----------------------------------------------------------------------------------
 
     def set_next_try(self, channel: str, number: int, when: int) -> None:
         """Keep a channel's next try over a restart, in its file's modification time."""

@@ -14,11 +14,14 @@ from appliance.send.acceptance import Accepted
 from appliance.send.channel import Channel
 from appliance.send.ending import SYSTEM_TROUBLE_S, Ending
 from appliance.send.message import Message, Pass, Work
-from appliance.send.schedule import CHANNEL_NAMES, Schedule
+from appliance.send.schedule import CHANNEL_NAMES, FOREVER, Schedule
 from appliance.send.settling import Settling
 from appliance.system.log import line
 
 CANNOT_READ = Report(Verdict.TRY_AGAIN, b"The queue cannot read the message. (#4.3.0)\n")
+
+LOOKS = 1000
+"""Messages that are due which one turn looks at in search of one that is not held."""
 
 
 class Jobs:
@@ -64,6 +67,14 @@ class Jobs:
                 address = self._work.settings.rewriter.rewrite(found.envelope.recipients[index]).address
                 message.failures.append(self._failure(address, report.text))
         self._begin(message, found.envelope.recipients, survivor.progress)
+        if self._work.layout.is_held(message.number):
+            self.hold(message)
+
+    def hold(self, message: Message) -> None:
+        """Start no more deliveries of a message; when the open ones have ended it waits on the disk."""
+        self._settling.withdraw([message])
+        for attempt in message.passes.values():
+            attempt.stop()
 
     def _begin(self, message: Message, recipients: tuple[bytes, ...], progress: dict[int, Report]) -> None:
         self._work.messages[message.number] = message
@@ -106,13 +117,19 @@ class Jobs:
             fresh.popleft()
         if fresh and not self._turn_of_due[kind]:
             return fresh.popleft()
-        while (first := schedule.first()) is not None and first <= self._work.now:
+        for _ in range(LOOKS):
+            first = schedule.first()
+            if first is None or first > self._work.now:
+                break
             attempt = self._open_waiting(schedule.pop()[1], kind)
             if attempt is not None:
                 return attempt
         return fresh.popleft() if fresh else None
 
     def _open_waiting(self, number: int, kind: int) -> Pass | None:
+        if self._work.layout.is_held(number):
+            self._schedules[kind].push(FOREVER, number)
+            return None
         try:
             message = self._work.messages.get(number)
             if message is None:

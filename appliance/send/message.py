@@ -58,6 +58,10 @@ class Pass:
                 return index
         return None
 
+    def stop(self) -> None:
+        """Try no more recipients; those that are being tried still report."""
+        self.next = len(self.addresses)
+
     @property
     def is_over(self) -> bool:
         """Whether every recipient was tried and reported."""

@@ -5,6 +5,8 @@ from array import array
 
 LOCAL, REMOTE = 0, 1
 CHANNEL_NAMES = ("local", "remote")
+FOREVER = 2**62
+"""When what is held is due: a release makes it now."""
 _SKIP = (10, 20)
 
 

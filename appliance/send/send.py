@@ -22,6 +22,7 @@ from appliance.send.acceptance import Acceptance
 from appliance.send.channel import Channel
 from appliance.send.disk import Disk
 from appliance.send.ending import Ending
+from appliance.send.holding import Holding
 from appliance.send.intake import Intake
 from appliance.send.jobs import Jobs
 from appliance.send.message import Work
@@ -70,7 +71,8 @@ class Send:
         self._selector = selectors.DefaultSelector()
         self._intake = Intake(listener, self._selector, self._acceptance, self._layout, self._disk)
         self._intake.accepted = self._jobs.accept
-        self._intake.ordered = Orders(self._work, self._schedules, self._ending).act
+        holding = Holding(self._work, self._schedules, self._jobs)
+        self._intake.ordered = Orders(self._work, self._schedules, self._ending, holding).act
         self._selector.register(self._disk.wakeup, selectors.EVENT_READ, lambda _events: self._disk.act())
         self._signals: set[int] = set()
         self._exit_by: float | None = None

@@ -55,17 +55,17 @@ class Settling:
             return
         self._next_look = work.now + LOOK_S
         if too_many:
-            self._withdraw(list(work.messages.values())[BACKLOG // 2 :])
+            self.withdraw(list(work.messages.values())[BACKLOG // 2 :])
         elif work.log.size > LOG_BYTES:
-            self._withdraw(list(work.messages.values()))
+            self.withdraw(list(work.messages.values()))
         for message in list(work.messages.values()):
             if message.birth > work.now - AGE_S:
                 break
             if not message.is_settled:
                 self.settle(message)
 
-    def _withdraw(self, messages: list[Message]) -> None:
-        # Only what has not been touched: it goes to the disk as it came and is due at once.
+    def withdraw(self, messages: list[Message]) -> None:
+        """Let messages that no delivery has touched wait on the disk, as they came and due at once."""
         for message in messages:
             untouched = all(attempt.next == 0 for attempt in message.passes.values())
             if message.is_settled or message.is_settling or message.over or not untouched:
@@ -139,7 +139,8 @@ class Settling:
                 when = self._work.now
                 if not attempt.withdrawn:
                     when = next_retry(when, message.birth, attempt.channel)
-                    layout.note_deferral(name, message.number, attempt.why)
+                    if attempt.why:
+                        layout.note_deferral(name, message.number, attempt.why)
                 layout.set_next_try(name, message.number, when)
                 self._schedules[attempt.channel].push(when, message.number)
         except OSError as error:

@@ -75,7 +75,7 @@ class Startup:
 
     def _numbers(self) -> Iterator[int]:
         for part in range(SPLIT):
-            for name in ("mess", "info"):
+            for name in ("mess", "info", "hold"):
                 yield max(self._work.layout.numbers(name, part), default=0)
 
     def _clear_half_settled(self, survivor: Survivor) -> None:
@@ -98,6 +98,9 @@ class Startup:
         layout = self._work.layout
         known = layout.numbers("info", part)
         self._remove_ossified(layout.numbers("mess", part) - known - in_log)
+        for number in layout.numbers("hold", part) - known - in_log:
+            if number <= self._newest:
+                layout.release(number)  # the message has ended; no later one of its number may be held
         ended = known - in_log
         yield
         for channel, schedule in zip(CHANNEL_NAMES, self._schedules, strict=True):

@@ -48,3 +48,14 @@ def test_a_table_on_a_terminal_has_columns(monkeypatch: pytest.MonkeyPatch) -> N
     told = terminal.getvalue()
     assert all(word in told for word in ("ports", "listener", "smtp [::]:25", "open"))
     assert "\t" not in told
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_progress_gives_every_item_and_shows_itself_to_a_terminal_only(
+    kind: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = kind()
+    monkeypatch.setattr(sys, "stderr", shown)
+
+    assert [1, 2] == list(output.progress("count", [1, 2]))
+    assert (kind is Terminal) == bool(shown.getvalue())

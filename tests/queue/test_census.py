@@ -90,3 +90,13 @@ def test_a_message_that_only_the_log_holds_is_found_there(queue: Path) -> None:
     assert large is not None
     assert (ENVELOPE, b"c\n", b"") == (found.record.envelope, found.body, large.body)
     assert (None, None) == (census.arriving(queue, 1), census.arriving(queue, 3))
+
+
+def test_what_only_the_log_holds_is_told_with_its_envelope(queue: Path) -> None:
+    log = Log(queue / "todo")
+    position = log.append_message(1, ORIGIN, ENVELOPE, b"b\n")
+    log.append_message(2, ORIGIN, ENVELOPE, b"b\n")
+    log.note_done(1, position.segment)
+    log.commit()
+
+    assert {2: ENVELOPE} == {number: found.envelope for number, found in census.all_arriving(queue).items()}

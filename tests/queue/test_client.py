@@ -8,7 +8,7 @@ import pytest
 from appliance.formats.envelope import Envelope
 from appliance.formats.handin import Begin, End, Order, Piece, Whole, Word
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
-from appliance.queue.client import NOT_ANSWERING, QueueClient, order, queue_of
+from appliance.queue.client import NOT_ANSWERING, QueueClient, order, orders, queue_of
 from appliance.queue.program import QueueProgram
 from tests.support.queue_server import QueueServer, talking_nonsense
 
@@ -94,3 +94,10 @@ def test_an_order_is_answered_with_a_sentence(server: QueueServer, path: Path) -
 def test_an_order_that_nobody_answers_is_temporary(path: Path) -> None:
     with pytest.raises(Temporary, match="not answering"):
         order(path, Word.RETRY, 17)
+
+
+def test_the_same_is_ordered_about_several_messages_on_one_connection(
+    server: QueueServer, path: Path
+) -> None:
+    assert [b"17", b"17"] == [report.text for report in orders(path, Word.HOLD, [17, 18])]
+    assert [Order(1, Word.HOLD, 17), Order(1, Word.HOLD, 18)] == server.requests

@@ -190,3 +190,20 @@ def test_a_failure_is_synced_with_its_folder_before_anybody_marks_it(
     layout.add_failure(5, b"one\n")
 
     assert [("fsync", "5"), ("fsync", "bounce")] == [call for call in disk.journal if call[0] == "fsync"]
+
+
+def test_a_message_is_held_until_it_is_released_or_removed(layout: Layout) -> None:
+    for number in (26902, 26903):
+        layout.hold(number)
+    layout.sync_holds([26902, 26903])
+
+    layout.release(26902)
+    layout.release(26902)
+
+    assert (False, True, {26903}) == (
+        layout.is_held(26902),
+        layout.is_held(26903),
+        layout.numbers("hold", 26903 % 23),
+    )
+    layout.remove(26903)
+    assert not layout.is_held(26903)
