@@ -6,6 +6,7 @@ queue/lock: its group, qmailr's, may enter that folder and not list it; the mute
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 
 from appliance.formats import tcpto
@@ -16,8 +17,9 @@ def prepare_timeouts(queue: Path) -> None:
     """Make what is missing. OSError: the queue's folder is not its user's."""
     folder = queue / "lock"
     with privileges.acting_as("qmailq"):
-        folder.mkdir(mode=0o710, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         folder.chmod(0o710)
+        queue.chmod(stat.S_IMODE(queue.stat().st_mode) | stat.S_IXGRP)  # a strict umask closed it
     for name, width in tcpto.FILES.items():
         _prepare(folder / name, tcpto.empty_table(width))
 

@@ -27,10 +27,12 @@ def modes(folder: Path) -> dict[str, int]:
 
 
 def test_the_tables_are_made_empty_and_their_folder_may_be_entered_not_listed(queue: Path) -> None:
+    queue.chmod(0o700)
     before = os.umask(0o077)
     prepare_timeouts(queue)
     os.umask(before)
 
+    assert 0o710 == stat.S_IMODE(queue.stat().st_mode)
     assert {"lock": 0o710, "tcpto": 0o644, "tcpto6": 0o644} == modes(queue / "lock")
     assert tcpto.empty_table(4) == (queue / "lock" / "tcpto").read_bytes()
     assert tcpto.empty_table(16) == (queue / "lock" / "tcpto6").read_bytes()

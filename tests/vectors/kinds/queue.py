@@ -6,11 +6,11 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from appliance.send.schedule import LOCAL, REMOTE, next_retry
 from tests.vectors import queue_files, send_log, system
 from tests.vectors.case import CannotPlay, Case, Difference, Json, compare, to_bytes
+from tests.vectors.kinds import tcpto
 from tests.vectors.normalise import normalise
 from tests.vectors.running import Manner, program, run
 from tests.vectors.system import QUEUE, System
@@ -186,10 +186,7 @@ def _retry(case: Case) -> Got:
 
 
 def _timeouts(case: Case) -> Got:
-    """Every step runs qmail-remote or qmail-tcpto; ours keep no table on the disk."""
-    asked = [run([program("qmail-tcpto")], Manner()) for _ in case.expect["steps"]]
-    table = Path(QUEUE / "lock" / "tcpto")
-    return {"steps": [{"qmail-tcpto": ended.exit, "tcpto": table.exists()} for ended in asked]}
+    return {"steps": tcpto.play(case)}
 
 
 _GROUPS: dict[str, Callable[[Case], Got]] = {
