@@ -37,6 +37,14 @@ def progress(what: str, items: Iterable[Item], total: int | None = None) -> Iter
     return track(items, what, total, console=Console(stderr=True), transient=True)
 
 
+def stream_json(head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
+    """An object for machines: what is known of it, and a list that is written item by item, however long."""
+    click.echo(json.dumps(head, indent=2).removesuffix("\n}") + f',\n  "{name}": [', nl=False)
+    for index, item in enumerate(items):
+        click.echo(f"{',' if index else ''}\n    {json.dumps(item, ensure_ascii=False)}", nl=False)
+    click.echo("\n  ]\n}")
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; elsewhere a line a row, its fields divided by tabs, the title in front."""
     if not sys.stdout.isatty():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from appliance.formats.date822 import format_date
 from appliance.queue import census
 from appliance.queue.census import Waiting
+from appliance.queue.layout import Layout
 from appliance.system.errors import words_of
 from appliance.system.place import Place
 
@@ -26,7 +27,8 @@ def stat(argv: list[str], environ: Mapping[str, str]) -> int:
     queue = Place.from_environ(environ).queue
     try:
         fresh = census.unsettled(queue)
-        print(f"messages in queue: {len(fresh | census.settled(queue))}")
+        stored = sum(Layout(queue).path("mess", number).exists() for number in fresh)
+        print(f"messages in queue: {census.count(queue, 'mess') + len(fresh) - stored}")
         print(f"messages in queue but not yet preprocessed: {len(fresh)}")
     except OSError as error:
         return _fatal("qmail-qstat", error)

@@ -49,8 +49,8 @@ def show(context: Context, number: int, body: bool) -> None:
 
 def find(queue: Path, number: int) -> Shown:
     """A message, whether it waits or is on its first way; Permanent if there is none. OSError."""
-    arriving = census.arriving(queue, number)
     try:
+        arriving = census.arriving(queue, number)
         if arriving is None:
             return _waiting(Layout(queue), number)
         body = arriving.body or Layout(queue).path("mess", number).read_bytes()

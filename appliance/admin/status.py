@@ -1,8 +1,7 @@
 """Owns `toaster status`: daemons, ports, queue, mailboxes, and how old what is in force is."""
 
-import mmap
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +10,7 @@ import click
 from appliance.admin import health, output, supervisor
 from appliance.admin.context import Context, json_option
 from appliance.net.listeners import Listener, format_listener
-from appliance.queue import record
-from appliance.queue.layout import SPLIT, Layout
+from appliance.queue import census
 from appliance.site import mailboxes, tree
 from appliance.site.deliveries import MAIL_USER
 from appliance.system.place import Place
@@ -138,30 +136,11 @@ def _listening() -> Iterator[tuple[bool, int]]:
 def queue_of(place: Place) -> Queue:
     """What is in the queue; only send's user and root may look."""
     try:
-        segments = list((place.queue / "todo").iterdir())
-        waiting = sum(len(Layout(place.queue).numbers("info", part)) for part in range(SPLIT))
-        return Queue(_arriving(segments), waiting)
+        return Queue(len(census.unsettled(place.queue)), census.count(place.queue, "info"))
     except FileNotFoundError:  # send has never run
         return Queue(0, 0)
     except OSError:
         return Queue(None, None)
-
-
-def _arriving(segments: Iterable[Path]) -> int:
-    alive: set[int] = set()
-    for path in sorted(segments):
-        if path.suffix == ".log" and path.stem.isdecimal() and path.stat().st_size:
-            with (
-                path.open("rb") as file,
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-                memoryview(content) as view,
-            ):
-                for entry in record.read_records(int(path.stem), view):
-                    if entry.kind in (record.MESSAGE, record.ENVELOPE):
-                        alive.add(entry.number)
-                    elif entry.kind in (record.DONE, record.SETTLED):
-                        alive.discard(entry.number)
-    return len(alive)
 
 
 def mailboxes_of(place: Place) -> Iterator[MailboxCount]:

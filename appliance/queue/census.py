@@ -1,7 +1,7 @@
 """Owns what can be told of the messages in the queue without touching them, while send runs or not."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,12 @@ class Waiting(NamedTuple):
     recipients: list[tuple[str, Recipient]]
     is_bouncing: bool
 
+    @property
+    def channels(self) -> list[str]:
+        """The channels on which recipients are left."""
+        left = {channel for channel, recipient in self.recipients if not recipient.done}
+        return [name for name in CHANNELS if name in left]
+
 
 class Arriving(NamedTuple):
     """A message in the accept log: its record, and its body, which is empty if it lies in mess/."""
@@ -31,7 +37,8 @@ class Arriving(NamedTuple):
 
 
 def _segments(queue: Path) -> Iterator[tuple[int, bytes]]:
-    found = [path for path in (queue / "todo").glob("*.log") if path.stem.isdecimal()]
+    paths = (queue / "todo").iterdir()
+    found = [path for path in paths if path.suffix == ".log" and path.stem.isdecimal()]
     for path in sorted(found, key=lambda path: int(path.stem)):
         with contextlib.suppress(FileNotFoundError):  # finished while we looked
             yield int(path.stem), path.read_bytes()
@@ -77,21 +84,26 @@ def arriving(queue: Path, number: int) -> Arriving | None:
     return found
 
 
-def settled(queue: Path) -> set[int]:
-    """The messages whose body lies in mess/; OSError."""
+def count(queue: Path, kind: str) -> int:
+    """How many messages have a file of that kind, such as `mess` or `info`; OSError."""
     layout = Layout(queue)
-    return {number for part in range(SPLIT) for number in layout.numbers("mess", part)}
+    return sum(len(layout.numbers(kind, part)) for part in range(SPLIT))
 
 
 def waiting(queue: Path) -> Iterator[Waiting]:
     """Every message that waits, folder by folder; what goes while we look is passed over. OSError."""
     layout = Layout(queue)
     for part in range(SPLIT):
-        for number in sorted(layout.numbers("info", part)):
-            try:
-                yield look(layout, number)
-            except (FileNotFoundError, FormatError):
-                continue
+        yield from those(layout, sorted(layout.numbers("info", part)))
+
+
+def those(layout: Layout, numbers: Iterable[int]) -> Iterator[Waiting]:
+    """Those messages; one that does not wait any more, or is damaged, is passed over. OSError."""
+    for number in numbers:
+        try:
+            yield look(layout, number)
+        except (FileNotFoundError, FormatError):
+            continue  # that it is damaged is told by fsck
 
 
 def look(layout: Layout, number: int) -> Waiting:

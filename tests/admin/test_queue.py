@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.admin.queue import Cause, causes, lines_of, numbers_of
+from appliance.admin.queue import lines_of
 from appliance.queue.layout import Layout
 from tests.support.command import run
 from tests.support.configs import place_in
@@ -68,27 +68,19 @@ def test_what_is_not_listed_is_counted(
     assert "3 waiting for another try; 1 not listed, see --limit" in capsys.readouterr().out
 
 
-def test_causes_are_counted_by_domain(
+def test_everything_is_listed_if_that_is_wished(
     tmp_path: Path, layout: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for number in (1, 2):
-        wait(layout, number, {"remote": b"Tc@Far.test\0Td@far.test\0Te@other.test\0"})
-        layout.note_deferral("remote", number, b"no. (#4.0.0)\n")
+    for number in range(150):
+        wait(layout, number)
 
-    place = place_in(tmp_path)
-    found = causes(place, numbers_of(place))
+    run(tmp_path, "queue", "list", "--limit", "0", "--json")
+    run(tmp_path, "queue", "list", "--json")
 
-    assert [
-        Cause("no. (#4.0.0)", "far.test", 2, 4, BIRTH),
-        Cause("no. (#4.0.0)", "other.test", 2, 2, BIRTH),
-    ] == found
-    assert (0, 0) == (
-        run(tmp_path, "queue", "list", "--group"),
-        run(tmp_path, "queue", "list", "--group", "--json"),
-    )
-    plain, _, as_json = capsys.readouterr().out.partition("[")
-    assert ["causes", "2", "4"] == plain.splitlines()[0].split("\t")[:3]
-    assert "far.test" == json.loads("[" + as_json)[0]["domain"]
+    everything, found = json.JSONDecoder().raw_decode(text := capsys.readouterr().out)
+    oldest = json.loads(text[found:])
+    assert [*range(150)] == [message["number"] for message in everything["messages"]]
+    assert [*range(100)] == [message["number"] for message in oldest["messages"]]
 
 
 def test_a_queue_that_never_ran_is_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

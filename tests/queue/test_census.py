@@ -40,14 +40,16 @@ def test_what_is_neither_done_nor_settled_is_unsettled(queue: Path) -> None:
 
 
 def test_an_empty_queue_holds_nothing(queue: Path) -> None:
-    assert (set(), set(), []) == (census.unsettled(queue), census.settled(queue), [*census.waiting(queue)])
+    found = (census.unsettled(queue), census.count(queue, "mess"), [*census.waiting(queue)])
+
+    assert (set(), 0, []) == found
 
 
 def test_a_waiting_message_is_told_with_its_recipients(queue: Path) -> None:
     settle(queue, 51, failures=b"<x>:\nno\n\n")
     settle(queue, 30)
 
-    assert {30, 51} == census.settled(queue)
+    assert 2 == census.count(queue, "mess")
     by_number = {message.number: message for message in census.waiting(queue)}
     told = by_number[51]
     assert (ORIGIN.birth, 14, b"s@x.test", True, False) == (
@@ -62,6 +64,7 @@ def test_a_waiting_message_is_told_with_its_recipients(queue: Path) -> None:
         ("local", Recipient(16, True, b"b@example.test")),
         ("remote", Recipient(0, False, b"c@far.test")),
     ] == told.recipients
+    assert ["local", "remote"] == told.channels
 
 
 def test_what_goes_while_we_look_and_what_is_damaged_is_passed_over(queue: Path) -> None:
