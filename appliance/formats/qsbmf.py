@@ -11,10 +11,12 @@
     Return-Path: <sender>                           the message as it was
     ...
 
-Paragraphs end with an empty line, so a reason must have none. The words are qmail's: programs look for them.
+Paragraphs end with an empty line, so a reason must have none. The first words and the shape are what programs
+look for; the sentences between are free, and ours.
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from appliance.formats.address import quote
@@ -33,11 +35,13 @@ GIVING_UP = b"I'm not going to try again; this message has been in the queue too
 
 _START = b"Hi. This is the"
 _BOUNCED = (
-    b"I'm afraid I wasn't able to deliver your message to the following addresses.\n"
-    b"This is a permanent error; I've given up. Sorry it didn't work out.\n"
+    b"Your message could not be delivered to the recipients named below, each with the reason.\n"
+    b"They have not got it, and it will not be tried again.\n"
 )
-_DOUBLE_BOUNCED = b"I tried to deliver a bounce message to this address, but the bounce bounced!\n"
+_DOUBLE_BOUNCED = b"A bounce could not be delivered to the sender named below, so it comes to you instead.\n"
+_COPY_FAILED = b"The copy of this message that control/queueextra asks for could not be delivered.\n"
 _BREAK = b"--- Below this line is a copy of the message.\n"
+_HEADER_BREAK = b"--- Below this line is the header of the message; all of it would be too long.\n"
 _DOUBLE_BREAK = b"--- Below this line is the original bounce.\n"
 _FAILURE = re.compile(rb"<(.*?)>:(?:\n(.*))?", re.DOTALL)
 
@@ -48,6 +52,15 @@ class Bouncer(NamedTuple):
     bouncefrom: bytes
     bouncehost: bytes
     doublebounceto: bytes  # user@host
+
+
+class News(NamedTuple):
+    """What a bounce is to tell, of a message that this sender sent (empty: it is a double bounce)."""
+
+    sender: bytes
+    failures: bytes  # what bounce/<number> holds
+    is_of_copy: bool = False  # whether only the copy that queueextra asks for failed
+    is_header_only: bool = False  # whether it ends with the header instead of the whole message
 
 
 class Failure(NamedTuple):
@@ -82,24 +95,56 @@ def format_failure(recipient: bytes, reason: bytes) -> bytes:
     return re.sub(rb"(?<=\n)\n", b"/", paragraph[:-1]) + b"\n\n"
 
 
-def format_bounce(bouncer: Bouncer, sender: bytes, failures: bytes, epoch: int) -> bytes:
-    """Write a bounce up to where the copy of the message goes; failures is what bounce/<number> holds.
+def format_bounce(bouncer: Bouncer, news: News, epoch: int) -> bytes:
+    """Write a bounce up to where the copy of the message goes."""
+    return b"".join(
+        [
+            format_head(bouncer, news, epoch),
+            b"\n",
+            format_text(bouncer, news),
+            _cut(news) + b"\n",
+            format_return_path(bounce_recipient(news.sender)),
+        ]
+    )
 
-    sender is that of the message that failed; an empty one makes it a double bounce.
-    """
-    sender = bounce_recipient(sender)
-    words, cut = (_BOUNCED, _BREAK) if sender else (_DOUBLE_BOUNCED, _DOUBLE_BREAK)
+
+def format_head(bouncer: Bouncer, news: News, epoch: int) -> bytes:
+    """Write the header of a bounce, without the line that ends it."""
+    to = (
+        bouncer.doublebounceto if news.is_of_copy else bounce_recipient(news.sender) or bouncer.doublebounceto
+    )
     lines = [
         b"Date: %s\n" % format_date(epoch).encode(),
         b"From: %s\n" % quote(bouncer.bouncefrom + b"@" + bouncer.bouncehost),
-        b"To: %s\n" % quote(sender or bouncer.doublebounceto),
-        b"Subject: failure notice\n\n",
-        b"%s qmail-send program at %s.\n%s\n" % (_START, bouncer.bouncehost, words),
-        failures,
-        cut + b"\n",
-        format_return_path(sender),
+        b"To: %s\n" % quote(to),
+        b"Subject: failure notice\n",
     ]
     return b"".join(lines)
+
+
+def format_text(bouncer: Bouncer, news: News) -> bytes:
+    """Write what a bounce says to people: the introduction, and each recipient with his reason."""
+    words = _COPY_FAILED if news.is_of_copy else _BOUNCED if news.sender else _DOUBLE_BOUNCED
+    return b"%s qmail-send program at %s.\n%s\n" % (_START, bouncer.bouncehost, words) + news.failures
+
+
+def _cut(news: News) -> bytes:
+    if news.is_header_only:
+        return _HEADER_BREAK
+    return _BREAK if news.sender or news.is_of_copy else _DOUBLE_BREAK
+
+
+def parse_failures(failures: bytes) -> tuple[Failure, ...]:
+    """Read what bounce/<number> holds; what is no recipient's paragraph is passed over."""
+    return tuple(failure for _, failure in _paragraphs(failures) if isinstance(failure, Failure))
+
+
+def _paragraphs(text: bytes) -> Iterator[tuple[bytes, Failure | bytes]]:
+    """Each paragraph, as a failure if it is one, and what follows it."""
+    while text := text.lstrip(b"\n"):
+        paragraph, _, text = text.partition(b"\n\n")
+        found = _FAILURE.fullmatch(paragraph)
+        yield text, Failure(found[1], found[2] or b"") if found else paragraph
 
 
 def parse_bounce(bounce: bytes) -> Bounce:
@@ -108,11 +153,9 @@ def parse_bounce(bounce: bytes) -> Bounce:
     if not body.startswith(_START):
         raise FormatError("the message is not a bounce in QSBMF")
     failures: list[Failure] = []
-    while body:
-        paragraph, _, body = body.lstrip(b"\n").partition(b"\n\n")
-        if paragraph.startswith(b"-"):
-            return Bounce(tuple(failures), body)
-        found = _FAILURE.fullmatch(paragraph)
-        if found:
-            failures.append(Failure(found[1], found[2] or b""))
+    for rest, paragraph in _paragraphs(body):
+        if isinstance(paragraph, Failure):
+            failures.append(paragraph)
+        elif paragraph.startswith(b"-"):
+            return Bounce(tuple(failures), rest)
     raise FormatError("the bounce has no line that tells where the message begins")

@@ -133,6 +133,20 @@ class Layout:
         os.fsync(descriptor)
         files.sync_folder(self.path("mess", number).parent)
 
+    def write_body(self, number: int, blocks: Iterable[bytes]) -> None:
+        """Write the body of a large message block by block and make it last; OSError: nothing of it is left."""
+        descriptor = self.create_body(number)
+        try:
+            for block in blocks:
+                files.write_all(descriptor, block)
+            self.sync_body(number, descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.path("mess", number).unlink()
+            raise
+        finally:
+            os.close(descriptor)
+
     def open_body(self, number: int) -> int:
         """A descriptor to read the body from."""
         return os.open(self.path("mess", number), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -31,6 +31,8 @@ class Acceptance:
         self._log = log
         self._waiting: list[tuple[Accepted, Then]] = []
         self._last = log.last_number
+        self.queue_extra: tuple[bytes, ...] = ()
+        """Who gets a copy of every message, as settings have it."""
 
     def skip_to(self, number: int) -> None:
         """Give no number up to this one."""
@@ -44,6 +46,8 @@ class Acceptance:
     def offer(self, origin: Origin, envelope: Envelope, body: bytes, then: Then) -> None:
         """Take a message of which the body is at hand."""
         number = self.next_number()
+        if self.queue_extra:
+            envelope = self._with_copies(envelope)
         try:
             position = self._log.append_message(number, origin, envelope, body)
         except OSError as error:
@@ -55,6 +59,8 @@ class Acceptance:
 
     def offer_large(self, number: int, origin: Origin, envelope: Envelope, size: int, then: Then) -> None:
         """Take a message whose body lies fsynced in mess/ under `number`."""
+        if self.queue_extra:
+            envelope = self._with_copies(envelope)
         try:
             segment = self._log.append_envelope(number, origin, envelope, size)
         except OSError as error:
@@ -62,6 +68,10 @@ class Acceptance:
             then(None)
             return
         self._waiting.append((Accepted(number, origin, envelope, size, segment, None), then))
+
+    def _with_copies(self, envelope: Envelope) -> Envelope:
+        more = [extra for extra in self.queue_extra if extra not in envelope.recipients]
+        return envelope._replace(recipients=(*envelope.recipients, *more))
 
     def commit(self) -> None:
         """Make all offers promises with one fdatasync, then tell those who wait."""

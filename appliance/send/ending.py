@@ -4,8 +4,11 @@ from collections import deque
 from collections.abc import Callable
 
 from appliance.send import bounce
-from appliance.send.acceptance import Acceptance, Accepted
+from appliance.send.acceptance import Accepted
+from appliance.send.bounce import Notice
 from appliance.send.message import Message, Work
+from appliance.send.notices import Notices
+from appliance.send.original import Original
 from appliance.system.log import line
 
 SYSTEM_TROUBLE_S = 123
@@ -15,27 +18,30 @@ SYSTEM_TROUBLE_S = 123
 class Ending:
     """Ends messages on which nothing is left to try."""
 
-    def __init__(self, work: Work, acceptance: Acceptance) -> None:
+    def __init__(self, work: Work, notices: Notices) -> None:
         self.accept: Callable[[Accepted], None] = lambda accepted: None
         """Takes up a bounce that was promised."""
         self._work = work
-        self._acceptance = acceptance
+        self._notices = notices
         self._postponed: deque[tuple[int, Callable[[], None]]] = deque()
 
     def finish(self, message: Message) -> None:
         """Send the bounce, if there is something to tell, and forget the message."""
+        work = self._work
+        notices: list[Notice] = []
         try:
             failures = b"".join(message.failures)
             if message.is_settled:
-                failures = self._work.layout.failures(message.number)
+                failures = work.layout.failures(message.number)
             if failures:
-                self._bounce(message, failures)
-                return
+                original = Original(work, message)
+                notices = bounce.bounces(work.settings, work.now, message, failures, original)
         except OSError as error:
-            line(f"alert: unable to bounce msg {message.number}: {error.strerror}; will try again later")
-            self.postpone(lambda: self.finish(message))
+            self._bounce_later(message, error, lambda: self.finish(message))
             return
-        self._end(message)
+        if failures and not notices:
+            line(f"triple bounce: discarding bounce/{message.number}")
+        self._bounce(message, notices)
 
     def finish_waiting(self, number: int) -> None:
         """End a message on the disk that has no channel left (a crash came before its end)."""
@@ -45,28 +51,28 @@ class Ending:
         self._work.messages[number] = message
         self.finish(message)
 
-    def _bounce(self, message: Message, failures: bytes) -> None:
-        work = self._work
-        notice = bounce.compose(work.settings, work.now, message.sender, failures, self._original(message))
-        if notice is None:
-            line(f"triple bounce: discarding bounce/{message.number}")
+    def _bounce(self, message: Message, notices: list[Notice]) -> None:
+        """Hand the notices in one after the other; when the last is a promise, the message ends."""
+        if not notices:
             self._end(message)
             return
 
         def then(accepted: Accepted | None) -> None:
             if accepted is None:
-                self.postpone(lambda: self.finish(message))
+                self.postpone(lambda: self._bounce(message, notices))
                 return
             line(f"bounce msg {message.number} qp {accepted.origin.pid}")
-            self._end(message)
+            self._bounce(message, notices[1:])
             self.accept(accepted)
 
-        self._acceptance.offer(notice.origin, notice.envelope, notice.body, then)
+        try:
+            self._notices.offer(notices[0], then)
+        except OSError as error:
+            self._bounce_later(message, error, lambda: self._bounce(message, notices))
 
-    def _original(self, message: Message) -> bytes:
-        if message.body is not None:
-            return self._work.log.read(message.body)
-        return self._work.layout.path("mess", message.number).read_bytes()
+    def _bounce_later(self, message: Message, error: OSError, again: Callable[[], None]) -> None:
+        line(f"alert: unable to bounce msg {message.number}: {error.strerror}; will try again later")
+        self.postpone(again)
 
     def _end(self, message: Message) -> None:
         line(f"end msg {message.number}")

@@ -27,6 +27,7 @@ from appliance.send.intake import Intake
 from appliance.send.jobs import Jobs
 from appliance.send.message import Work
 from appliance.send.orders import Orders
+from appliance.send.notices import Notices
 from appliance.send.schedule import Schedule
 from appliance.send.settings import Settings, read_settings
 from appliance.send.settling import LOOK_S, Settling
@@ -60,11 +61,12 @@ class Send:
         self._disk = Disk()
         self._channels = (
             Channel("local", place.socket("lspawn"), settings.concurrency[0]),
+        self._acceptance.queue_extra = settings.queue_extra
             Channel("remote", place.socket("rspawn"), settings.concurrency[1]),
         )
         self._schedules = (Schedule(), Schedule())
         self._work = Work(settings, self._layout, self._log, int(time.time()))
-        self._ending = Ending(self._work, self._acceptance)
+        self._ending = Ending(self._work, Notices(self._layout, self._acceptance, self._disk))
         self._settling = Settling(self._work, self._disk, self._ending, self._schedules)
         self._jobs = Jobs(self._work, self._channels, self._schedules, self._settling, self._ending)
         self._ending.accept = self._jobs.accept
@@ -205,6 +207,7 @@ class Send:
             return True
         return self._disk.is_idle and not any(channel.open for channel in self._channels)
 
+        self._acceptance.queue_extra = self._work.settings.queue_extra
     def _stop(self) -> None:
         self._disk.close()
         self._log.close()

@@ -1,27 +1,39 @@
 """Owns what send reads from the control files, once at start and again at HUP."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
+from appliance.formats.address import check_address
+from appliance.formats.outcome import FormatError, Temporary
+from appliance.formats.qsbmf import Bouncer
 from appliance.formats.rewrite import Rewriter
-from appliance.system.control import Control
+from appliance.system.control import SENTENCE, Control
 
 WEEK_S = 604800
 
 
 @dataclass(frozen=True)
 class Settings:
-    """qmail-send(8)'s control files; all but locals, virtualdomains and their like hold until a restart."""
+    """qmail-send(8)'s control files, and ours."""
 
     me: bytes
     concurrency: tuple[int, int]
     """Deliveries at once: concurrencylocal, concurrencyremote."""
     lifetime: int
     """queuelifetime: seconds after which a message is tried a last time."""
-    bounce_from: bytes
-    bounce_host: bytes
-    double_bounce_to: bytes
-    """The address double bounces go to: doublebounceto@doublebouncehost."""
+    bouncer: Bouncer
+    """bouncefrom, bouncehost, and where double bounces go: doublebounceto@doublebouncehost."""
+    bounce_max_bytes: int
+    """bouncemaxbytes: bytes above which a bounce holds only the header of the message; 0: never."""
+    queue_extra: tuple[bytes, ...]
+    """queueextra: the addresses that get a copy of every message (qmail's QUEUE_EXTRA)."""
     rewriter: Rewriter
+
+    @cached_property
+    def copy_recipients(self) -> frozenset[bytes]:
+        """The addresses of queue_extra as bounces name them."""
+        rewriter = self.rewriter
+        return frozenset(rewriter.without_prefix(rewriter.rewrite(name).address) for name in self.queue_extra)
 
 
 def read_settings(control: Control) -> Settings:
@@ -31,8 +43,22 @@ def read_settings(control: Control) -> Settings:
         me=control.or_me("me"),
         concurrency=(control.integer("concurrencylocal", 10), control.integer("concurrencyremote", 20)),
         lifetime=control.integer("queuelifetime", WEEK_S),
-        bounce_from=control.line("bouncefrom", b"MAILER-DAEMON") or b"MAILER-DAEMON",
-        bounce_host=control.or_me("bouncehost"),
-        double_bounce_to=to + b"@" + control.or_me("doublebouncehost"),
+        bouncer=Bouncer(
+            control.line("bouncefrom", b"MAILER-DAEMON") or b"MAILER-DAEMON",
+            control.or_me("bouncehost"),
+            to + b"@" + control.or_me("doublebouncehost"),
+        ),
+        bounce_max_bytes=control.integer("bouncemaxbytes", 0),
+        queue_extra=_addresses(control, "queueextra"),
         rewriter=control.rewriter(),
     )
+
+
+def _addresses(control: Control, name: str) -> tuple[bytes, ...]:
+    addresses = tuple(control.lines(name) or ())
+    try:
+        for address in addresses:
+            check_address(address)
+    except FormatError as error:
+        raise Temporary(f"{SENTENCE} {name}: {error}") from error
+    return addresses

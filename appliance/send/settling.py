@@ -61,13 +61,14 @@ class Settling:
         for message in list(work.messages.values()):
             if message.birth > work.now - AGE_S:
                 break
-            if not message.is_settled:
+            if message.passes and not message.is_settled:
                 self.settle(message)
 
     def withdraw(self, messages: list[Message]) -> None:
         """Let messages that no delivery has touched wait on the disk, as they came and due at once."""
+        # What has no pass is ending: its last notices are being written.
         for message in messages:
-            untouched = all(attempt.next == 0 for attempt in message.passes.values())
+            untouched = message.passes and all(attempt.next == 0 for attempt in message.passes.values())
             if message.is_settled or message.is_settling or message.over or not untouched:
                 continue
             for attempt in message.passes.values():

@@ -12,10 +12,12 @@ from appliance.formats.qsbmf import (
     Bounce,
     Bouncer,
     Failure,
+    News,
     bounce_envelope,
     format_bounce,
     format_failure,
     parse_bounce,
+    parse_failures,
 )
 
 BOUNCER = Bouncer(b"MAILER-DAEMON", b"mx.lab.test", b"postmaster@mx.lab.test")
@@ -30,8 +32,8 @@ SINGLE = (
     b"Subject: failure notice\n"
     b"\n"
     b"Hi. This is the qmail-send program at mx.lab.test.\n"
-    b"I'm afraid I wasn't able to deliver your message to the following addresses.\n"
-    b"This is a permanent error; I've given up. Sorry it didn't work out.\n"
+    b"Your message could not be delivered to the recipients named below, each with the reason.\n"
+    b"They have not got it, and it will not be tried again.\n"
     b"\n"
     b"<nosuch@lab.test>:\n"
     b"Sorry, no mailbox here by that name. (#5.1.1)\n"
@@ -49,7 +51,7 @@ DOUBLE = (
     b"Subject: failure notice\n"
     b"\n"
     b"Hi. This is the qmail-send program at mx.lab.test.\n"
-    b"I tried to deliver a bounce message to this address, but the bounce bounced!\n"
+    b"A bounce could not be delivered to the sender named below, so it comes to you instead.\n"
     b"\n"
     b"<nosuch@lab.test>:\n"
     b"Sorry, no mailbox here by that name. (#5.1.1)\n"
@@ -63,7 +65,7 @@ DOUBLE = (
 def test_a_bounce_has_qmail_s_bytes() -> None:
     failures = format_failure(b"nosuch@lab.test", NO_MAILBOX) + format_failure(b"bob@lab.test", b"")
 
-    bounce = format_bounce(BOUNCER, b"alice@lab.test", failures, EPOCH)
+    bounce = format_bounce(BOUNCER, News(b"alice@lab.test", failures), EPOCH)
 
     assert bounce == SINGLE
     assert Bounce(
@@ -75,18 +77,44 @@ def test_a_bounce_has_qmail_s_bytes() -> None:
 def test_a_double_bounce_has_qmail_s_bytes() -> None:
     failures = format_failure(b"nosuch@lab.test", NO_MAILBOX)
 
-    assert format_bounce(BOUNCER, b"", failures, EPOCH) == DOUBLE
+    assert format_bounce(BOUNCER, News(b"", failures), EPOCH) == DOUBLE
+
+
+def test_a_copy_that_failed_is_told_to_the_postmaster() -> None:
+    news = News(b"alice@lab.test", format_failure(b"log@lab.test", NO_MAILBOX), is_of_copy=True)
+
+    bounce = format_bounce(BOUNCER, news, EPOCH)
+
+    assert b"\nTo: postmaster@mx.lab.test\n" in bounce
+    assert b"at mx.lab.test.\nThe copy of this message that control/queueextra asks for" in bounce
+    assert [b"log@lab.test"] == [failure.recipient for failure in parse_bounce(bounce).failures]
+    assert bounce.endswith(b"\nReturn-Path: <alice@lab.test>\n")
+
+
+def test_a_bounce_says_if_it_ends_with_the_header() -> None:
+    bounce = format_bounce(BOUNCER, News(b"alice@lab.test", b"", is_header_only=True), EPOCH)
+
+    assert b"\n\n--- Below this line is the header of the message" in bounce
+    assert b"Return-Path: <alice@lab.test>\n" == parse_bounce(bounce).message
+
+
+def test_failures_are_read_out_of_their_file() -> None:
+    failures = format_failure(b"a@b", b"why\n") + b"damaged\n\n" + format_failure(b"c@d", b"")
+
+    assert (Failure(b"a@b", b"why"), Failure(b"c@d", b"")) == parse_failures(failures)
 
 
 def test_the_names_in_a_bounce_are_quoted() -> None:
-    bounce = format_bounce(BOUNCER._replace(bouncefrom=b"mail gremlin"), b"odd one@far.test", b"", EPOCH)
+    bouncer = BOUNCER._replace(bouncefrom=b"mail gremlin")
+
+    bounce = format_bounce(bouncer, News(b"odd one@far.test", b""), EPOCH)
 
     assert b'\nFrom: "mail gremlin"@mx.lab.test\nTo: "odd one"@far.test\n' in bounce
     assert bounce.endswith(b'\nReturn-Path: <"odd one"@far.test>\n')
 
 
 def test_a_bounce_for_a_verp_sender_goes_to_the_list() -> None:
-    bounce = format_bounce(BOUNCER, b"alice-@lab.test-@[]", b"", EPOCH)
+    bounce = format_bounce(BOUNCER, News(b"alice-@lab.test-@[]", b""), EPOCH)
 
     assert b"\nTo: alice-@lab.test\n" in bounce
     assert bounce.endswith(b"\nReturn-Path: <alice-@lab.test>\n")
@@ -146,7 +174,7 @@ def test_failures_are_read_back(failures: list[tuple[bytes, bytes]], message: by
     """Whatever recipients and reasons say, there are as many failures, and the copy begins where it began."""
     paragraphs = b"".join(format_failure(recipient, reason) for recipient, reason in failures)
 
-    bounce = parse_bounce(format_bounce(BOUNCER, b"s@x.test", paragraphs, EPOCH) + message)
+    bounce = parse_bounce(format_bounce(BOUNCER, News(b"s@x.test", paragraphs), EPOCH) + message)
 
     assert len(failures) == len(bounce.failures)
     assert b"Return-Path: <s@x.test>\n" + message == bounce.message

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,16 @@ def test_a_message_is_held_until_it_is_released_or_removed(layout: Layout) -> No
     )
     layout.remove(26903)
     assert not layout.is_held(26903)
+
+
+def test_a_body_that_cannot_be_written_leaves_nothing(layout: Layout) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield b"one"
+        raise OSError(5, "Input/output error")
+
+    layout.write_body(5, [b"one", b"two"])
+    with pytest.raises(OSError, match="Input/output"):
+        layout.write_body(6, blocks())
+
+    assert b"onetwo" == layout.path("mess", 5).read_bytes()
+    assert not layout.path("mess", 6).exists()

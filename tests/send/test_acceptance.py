@@ -63,3 +63,19 @@ def test_a_log_that_cannot_be_opened_is_heard_as_no(tmp_path: Path) -> None:
     acceptance.offer_large(9, ORIGIN, ENVELOPE, 1, heard.append)
 
     assert [None, None] == heard
+
+
+def test_every_message_goes_to_those_who_get_copies_but_to_nobody_twice(tmp_path: Path) -> None:
+    acceptance, heard = Acceptance(Log(tmp_path)), list[Accepted | None]()
+    acceptance.queue_extra = (b"log", b"r@x.test")
+
+    acceptance.offer(ORIGIN, ENVELOPE, b"one", heard.append)
+    acceptance.offer_large(9, ORIGIN, Envelope(b"", (b"r@x.test",)), 1_000_000, heard.append)
+    acceptance.commit()
+
+    assert [(*ENVELOPE.recipients, b"log", b"r@x.test"), (b"r@x.test", b"log")] == [
+        accepted.envelope.recipients for accepted in heard if accepted
+    ]
+    assert [accepted.envelope for accepted in heard if accepted] == [
+        survivor.record.envelope for survivor in Log(tmp_path).replay()
+    ]

@@ -1,13 +1,18 @@
-"""Owns the list of differences that are meant: which cases, which fields, what stands there instead."""
+"""Owns the list of differences that are meant: which cases, which fields, what stands there instead.
+
+Besides the table it has sentences that are ours: before a case is played, a line that was recorded is put
+into our words, so that all around it is still compared to the byte.
+"""
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.vectors.case import Difference
+from tests.vectors.case import Difference, Json, is_encoded, to_bytes
 
+_WORDING = re.compile(r"^- `(.+)` is `(.+)`$", re.MULTILINE)
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -50,3 +55,21 @@ def is_meant(rules: Iterable[Rule], case: str, differences: list[Difference]) ->
 def is_stale(rules: Iterable[Rule], case: str) -> bool:
     """Whether a case that does not differ is listed by its very name."""
     return any(case in rule.cases for rule in rules)
+
+
+def read_wordings(path: Path) -> dict[bytes, bytes]:
+    """Lines that were recorded, and what they are with us."""
+    found = _WORDING.findall(path.read_text(encoding="utf-8"))
+    return {recorded.encode(): ours.encode() for recorded, ours in found}
+
+
+def reworded(expected: Json, wordings: Mapping[bytes, bytes]) -> Json:
+    """What was recorded, with our words for the lines that are listed."""
+    if isinstance(expected, str) or is_encoded(expected):
+        lines = to_bytes(expected).split(b"\n")
+        return b"\n".join(wordings.get(line, line) for line in lines).decode("utf-8", "surrogateescape")
+    if isinstance(expected, Mapping):
+        return {key: reworded(part, wordings) for key, part in expected.items()}
+    if isinstance(expected, list):
+        return [reworded(part, wordings) for part in expected]
+    return expected

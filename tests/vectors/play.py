@@ -14,7 +14,7 @@ import appliance
 from tests.vectors import alone, world
 from tests.vectors.alone import Failed
 from tests.vectors.case import CannotPlay, Case, Difference, read_cases
-from tests.vectors.differs import Rule, is_meant, is_stale, read_rules
+from tests.vectors.differs import Rule, is_meant, is_stale, read_rules, read_wordings, reworded
 from tests.vectors.kinds import (
     local,
     pop3,
@@ -48,6 +48,7 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
 """How the cases of each family are played."""
 
 PEOPLE = "lab-passwd.txt"
+_DIFFERS = Path(__file__).with_name("differs.md")
 _SHOWN_LINES = 60
 
 
@@ -73,7 +74,9 @@ def main() -> int:
         print(f"Cannot read the cases: {error}", file=sys.stderr)
         return 2
     compileall.compile_dir(str(Path(appliance.__file__).parent), quiet=1)
-    tally = _Tally(read_rules(Path(__file__).with_name("differs.md")), verbose=arguments.verbose)
+    tally = _Tally(read_rules(_DIFFERS), verbose=arguments.verbose)
+    wordings = read_wordings(_DIFFERS)
+    cases = [Case({**case.record, "expect": reworded(case.expect, wordings)}) for case in cases]
     for name, result in alone.run_all(_tasks(cases, people), arguments.jobs):
         tally.take(name, result)
     return tally.close()

@@ -1,11 +1,12 @@
 """The list of meant differences, and what it covers."""
 
+import base64
 from pathlib import Path
 
 import pytest
 
-from tests.vectors.case import Difference
-from tests.vectors.differs import is_meant, is_stale, read_rules
+from tests.vectors.case import Difference, plain
+from tests.vectors.differs import is_meant, is_stale, read_rules, read_wordings, reworded
 
 LIST = """\
 | cases | fields | ours | reason |
@@ -13,6 +14,7 @@ LIST = """\
 | `queue/todo-*`, `queue/x` | `layout names` | `[]` | Since. |
 | `queue/*` | `layout owner` | `qmailq` | So. |
 """
+SENTENCES = "- `Sorry it failed.` is `It failed.`\n"
 NAMES = Difference("layout names", "- a", "[]")
 OWNER = Difference("layout owner", "qmails", "qmailq")
 
@@ -44,6 +46,19 @@ def test_only_a_listed_name_goes_stale(folder: Path) -> None:
     rules = read_rules(folder)
 
     assert (True, False) == (is_stale(rules, "queue/x"), is_stale(rules, "queue/todo-one"))
+
+
+def test_a_listed_line_is_put_into_our_words_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "differs.md").write_text(SENTENCES)
+    wordings = read_wordings(tmp_path / "differs.md")
+    encoded = {"b64": base64.b64encode(b"\xff\nSorry it failed.\n").decode()}
+    recorded = {"a": "x\nSorry it failed.\n", "b": [" Sorry it failed.", encoded, 3, True]}
+
+    ours = reworded(recorded, wordings)
+
+    assert {"a": b"x\nIt failed.\n", "b": [b" Sorry it failed.", b"\xff\nIt failed.\n", 3, True]} == plain(
+        ours
+    )
 
 
 def test_the_list_that_we_keep_has_a_reason_in_each_row() -> None:
