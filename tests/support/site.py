@@ -118,6 +118,21 @@ class Site:
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done.stdout + done.stderr
 
+    def shell(self, command: str) -> str:
+        """What a command prints that calls qmail's programs by name; AssertionError if it fails."""
+        path = f"{self.place.home / 'bin'}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "-c", command],
+            env={**self.environ, "PATH": path},
+            cwd=self.place.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (0, "") == (done.returncode, done.stderr), (done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
     def signal(self, name: str, which: str) -> None:
         """Sends a daemon a signal, as an operator does."""
         configuration = str(self.place.home / "supervisord.conf")
