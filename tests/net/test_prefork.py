@@ -91,7 +91,8 @@ def test_each_worker_has_a_slot_of_its_own_in_shared_memory(
     found = workers(tmp_path, 2)
 
     assert ["0", "1"] == [text.split()[0] for _, text in found]
-    assert {"1", "2"} == {text.split()[1] for _, text in found}
+    # Both may have counted themselves before either looked.
+    assert "2" == max(text.split()[1] for _, text in found)
 
 
 def test_a_dead_worker_is_replaced_and_not_counted(master: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
