@@ -1,10 +1,12 @@
-"""Owns lspawn's workers: one a user, fed with frames, ended when idle, never more than so many.
+"""Owns lspawn's workers: one a user, and more if he gets much; fed with frames, ended when idle, never too many.
 
-A worker's death is the end of its socket: what it had not reported is to be tried again, and nothing else
+A user's next worker starts when all that he has are busy: with mailboxes of one user, as config.yaml makes
+them, one process would deliver all mail on one processor. A worker's death is the end of its socket: what it had not reported is to be tried again, and nothing else
 happens. A message is given to a worker once, before its first delivery there.
 """
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +22,9 @@ from appliance.system import log
 from appliance.system.privileges import Identity
 
 MOST_WORKERS = 50
+BUSY = 25
+"""Deliveries open in a worker from which on its user gets another: fewer are one good batch."""
+MOST_OF_A_USER = max(1, min(os.cpu_count() or 1, 4))
 IDLE_S = 600.0
 CRASHED = Verdict.TRY_AGAIN.value + b"qmail-local crashed. (#4.3.0)\n"
 NO_WORKER = Verdict.TRY_AGAIN.value + b"Temporary failure in qmail-lspawn.\n"
@@ -73,13 +78,14 @@ class Pool:
         self._board = board
         self._nursery = nursery
         self._told = told
-        self._members: dict[Identity, Member] = {}
+        self._members: set[Member] = set()
+        self._of: dict[Identity, list[Member]] = {}
         self._waiting: deque[Work] = deque()
 
     def give(self, work: Work) -> None:
         """Have it done; `told` is called when it is, which may be at once if no worker can be made."""
         try:
-            member = self._members.get(work.identity) or self._start(work.identity)
+            member = self._member_for(work.identity)
         except OSError as error:
             log.line(f"alert: unable to start a worker: {error.strerror}")
             self._told(work.number, NO_WORKER)
@@ -98,11 +104,11 @@ class Pool:
 
     def deadline(self) -> float:
         """When `expire` has something to do, by the monotonic clock."""
-        return min((member.idle_since for member in self._members.values()), default=math.inf) + IDLE_S
+        return min((member.idle_since for member in self._members), default=math.inf) + IDLE_S
 
     def expire(self, now: float) -> None:
         """End the workers that have been idle for ten minutes."""
-        for member in list(self._members.values()):
+        for member in list(self._members):
             if member.idle_since + IDLE_S <= now:
                 self._board.drop(member.link)
 
@@ -111,18 +117,35 @@ class Pool:
         waiting, self._waiting = self._waiting, deque()
         for work in waiting:
             self._told(work.number, CRASHED)
-        for member in list(self._members.values()):
+        for member in list(self._members):
             self._board.drop(member.link)
 
-    def _start(self, identity: Identity) -> Member | None:
+    def _member_for(self, identity: Identity) -> Member | None:
         """None if there are too many workers and all are busy."""
+        members = self._of.get(identity, ())
+        if not members:
+            return self._start(identity) if self._has_room() else None
+        least = min(members, key=lambda member: len(member.open))
+        if len(least.open) < BUSY or len(members) >= MOST_OF_A_USER or len(self._members) >= MOST_WORKERS:
+            return least
+        try:
+            return self._start(identity)
+        except OSError:
+            return least  # no room for another process: those who are there do it
+
+    def _has_room(self) -> bool:
+        """Whether one more worker may start, if need be in place of one that has nothing to do."""
         while len(self._members) >= MOST_WORKERS:
-            idlest = min(self._members.values(), key=lambda member: member.idle_since)
+            idlest = min(self._members, key=lambda member: member.idle_since)
             if idlest.open:
-                return None
+                return False
             self._board.drop(idlest.link)
+        return True
+
+    def _start(self, identity: Identity) -> Member:
         member = Member(identity, Link(self._nursery.ask(identity), spawn.FRAME_LIMIT))
-        self._members[identity] = member
+        self._members.add(member)
+        self._of.setdefault(identity, []).append(member)
         self._board.add(
             member.link,
             lambda kind, payload: self._receive(member, kind, payload),
@@ -160,7 +183,10 @@ class Pool:
             self._serve_waiting()
 
     def _ended(self, member: Member) -> None:
-        del self._members[member.identity]
+        self._members.discard(member)
+        self._of[member.identity].remove(member)
+        if not self._of[member.identity]:
+            del self._of[member.identity]
         for message in member.messages:
             message.holders.discard(member)
         if member.open:

@@ -120,6 +120,24 @@ def test_a_worker_that_dies_or_lies_leaves_its_open_deliveries_to_be_tried_again
     assert office.told[3].startswith(b"KML ")
 
 
+def test_a_user_whose_worker_is_busy_gets_another_but_not_without_end(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "BUSY", 2)
+    monkeypatch.setattr(pool, "MOST_OF_A_USER", 2)
+    message = Message(5, b"content")
+    for number in range(1, 5):
+        office.pool.give(work(number, b"wait", message))
+    for number in range(5, 9):
+        office.pool.give(work(number, message=message))
+    office.until(lambda: len(office.told) == 4)
+
+    pids = {office.told[number].rpartition(b" ")[2] for number in range(5, 9)}
+    seen = [office.told[number].split()[0] for number in range(5, 9)]
+    assert 2 == len(pids)
+    assert 2 == sum(b"M" in kinds for kinds in seen)
+
+
 def test_an_idle_worker_is_ended_after_ten_minutes(office: Office) -> None:
     office.pool.give(work(1, b"wait"))
     busy = office.pool.deadline()
