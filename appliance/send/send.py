@@ -58,10 +58,10 @@ class Send:
         self._log = Log(place.queue / "todo")
         survivors = self._log.replay()
         self._acceptance = Acceptance(self._log)
+        self._acceptance.queue_extra = settings.queue_extra
         self._disk = Disk()
         self._channels = (
             Channel("local", place.socket("lspawn"), settings.concurrency[0]),
-        self._acceptance.queue_extra = settings.queue_extra
             Channel("remote", place.socket("rspawn"), settings.concurrency[1]),
         )
         self._schedules = (Schedule(), Schedule())
