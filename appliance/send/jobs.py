@@ -253,6 +253,13 @@ class Jobs:
             self._ending.finish(message)
 
     def next_due(self) -> int | None:
-        """When the next waiting message is due, seconds since 1970."""
-        dues = [first for schedule in self._schedules if (first := schedule.first()) is not None]
+        """When the next waiting message is due for which there is room, seconds since 1970.
+
+        Where there is none, a report wakes the loop: what is due there must not keep it turning.
+        """
+        dues = [
+            first
+            for channel, schedule in zip(self._channels, self._schedules, strict=True)
+            if channel.has_room and (first := schedule.first()) is not None
+        ]
         return min(dues, default=None)

@@ -215,3 +215,18 @@ def test_new_mail_and_mail_that_waited_take_turns(new_rig: Callable[..., Rig]) -
 
     assert {"new1", "new2", "new3", "old1", "old2"} == set(order)
     assert order != ["new1", "new2", "new3", "old1", "old2"]
+
+
+def test_what_is_due_on_a_full_channel_does_not_keep_the_loop_turning(new_rig: Callable[..., Rig]) -> None:
+    rig = new_rig(concurrencyremote="1")
+    for _ in range(2):
+        rig.hand_in("carol@far.test")
+        rig.turn(lambda: bool(rig.remote.unanswered))
+        rig.remote.answer(LATER)
+    rig.turn(lambda: log_is_empty(rig))
+    assert rig.send._jobs.next_due() is not None
+
+    rig.send._schedules[1].all_due(0)
+    rig.turn(lambda: bool(rig.remote.unanswered))
+
+    assert rig.send._jobs.next_due() is None
