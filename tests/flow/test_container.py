@@ -12,6 +12,7 @@ import pytest
 from appliance.__main__ import DAEMONS
 from appliance.system.privileges import IDENTITIES
 from tests.support.container import Container, Process
+from tests.support.waiting import wait_for
 
 MEGABYTE = 1_000_000
 IDLE_LIMIT = 160 * MEGABYTE  # what it needs now and some; the aim is 120
@@ -73,6 +74,24 @@ def test_docker_compose_top_shows_each_daemon(container: Container) -> None:
 
 def test_supervisor_is_the_first_process(container: Container) -> None:
     assert "supervisord" in container.run("cat", "/proc/1/cmdline")
+
+
+def test_svc_and_svstat_answer_by_name(container: Container) -> None:
+    services = {f"/service/{name}" for name in DAEMONS if name != "send"} | {"/service/qmail"}
+
+    before = services_up(container, "svstat", "/service/*")  # no shell has expanded it
+    container.run("svc", "-t", "/service/qmail")
+
+    assert services == before.keys()
+    wait_for(
+        lambda: {before["/service/qmail"]}.isdisjoint(services_up(container, "svstat", "qmail").values())
+    )
+    assert services == services_up(container, "sh", "-c", "svstat /service/*").keys()
+
+
+def services_up(container: Container, *command: str) -> dict[str, str]:
+    """The process of each service that svstat says is up."""
+    return dict(re.findall(r"^(\S+): up \(pid (\d+)\) \d+ seconds$", container.run(*command), re.MULTILINE))
 
 
 def test_the_root_file_system_is_read_only_and_capabilities_are_few(container: Container) -> None:
