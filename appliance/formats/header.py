@@ -51,6 +51,18 @@ def is_looping(header: bytes, delivered_to: bytes) -> bool:
     return header.startswith(delivered_to) or b"\n" + delivered_to in header
 
 
+def is_automatic(header: bytes) -> bool:
+    """Ask whether no person waits for an answer: mail of lists or programs (RFC 3834 2, RFC 2919)."""
+    for field in fields(header):
+        if field.name == b"precedence" and field.value.lower() in (b"bulk", b"list", b"junk"):
+            return True
+        if field.name == b"auto-submitted" and not field.value.lower().startswith(b"no"):
+            return True
+        if field.name == b"list-id":
+            return True
+    return False
+
+
 class HopCounter:
     """Counts the hops of a message that comes in pieces."""
 

@@ -33,6 +33,9 @@ DOUBLE_BOUNCE_SENDER = b"#@[]"
 GIVING_UP = b"I'm not going to try again; this message has been in the queue too long.\n"
 """What is put behind the reason of a delivery that was deferred until the message was too old."""
 
+FAILURE_NOTICE = b"failure notice"
+"""The subject of a bounce."""
+
 _START = b"Hi. This is the"
 _BOUNCED = (
     b"Your message could not be delivered to the recipients named below, each with the reason.\n"
@@ -108,7 +111,7 @@ def format_bounce(bouncer: Bouncer, news: News, epoch: int) -> bytes:
     )
 
 
-def format_head(bouncer: Bouncer, news: News, epoch: int) -> bytes:
+def format_head(bouncer: Bouncer, news: News, epoch: int, subject: bytes = FAILURE_NOTICE) -> bytes:
     """Write the header of a bounce, without the line that ends it."""
     to = (
         bouncer.doublebounceto if news.is_of_copy else bounce_recipient(news.sender) or bouncer.doublebounceto
@@ -117,7 +120,7 @@ def format_head(bouncer: Bouncer, news: News, epoch: int) -> bytes:
         b"Date: %s\n" % format_date(epoch).encode(),
         b"From: %s\n" % quote(bouncer.bouncefrom + b"@" + bouncer.bouncehost),
         b"To: %s\n" % quote(to),
-        b"Subject: failure notice\n",
+        b"Subject: %s\n" % subject,
     ]
     return b"".join(lines)
 

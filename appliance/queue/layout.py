@@ -29,6 +29,7 @@ _FLAT = ("bounce", "todo", "intd", "pid", "lock")
 _SPLIT_FOLDERS = ("mess", "info", *CHANNELS, "hold")
 _WHY = "user.toaster.why"  # xattr(7) of a channel's file, so that it ends with the file and adds none
 _LONGEST_WHY = 500
+_TOLD = "user.toaster.told"  # xattr of info/
 
 
 class Deferral(NamedTuple):
@@ -134,7 +135,7 @@ class Layout:
         files.sync_folder(self.path("mess", number).parent)
 
     def write_body(self, number: int, blocks: Iterable[bytes]) -> None:
-        """Write the body of a large message block by block and make it last; OSError: nothing of it is left."""
+        """Write a large message block by block and make it last; OSError: nothing of it is left."""
         descriptor = self.create_body(number)
         try:
             for block in blocks:
@@ -254,6 +255,19 @@ class Layout:
 
     def waiting(self, channel: str, part: int) -> Iterator[tuple[int, int]]:
         """Number and next try (seconds since 1970) of what waits in one part of a channel."""
+    def mark_told(self, number: int) -> bool:
+        """Mark that the sender heard of the delay; False if it is marked, or cannot be."""
+        try:
+            os.setxattr(self.path("info", number), _TOLD, b"1", os.XATTR_CREATE)
+        except OSError:
+            return False
+        return True
+
+    def unmark_told(self, number: int) -> None:
+        """Forget that the sender heard of the delay: he did not, after all."""
+        with contextlib.suppress(OSError):
+            os.removexattr(self.path("info", number), _TOLD)
+
         with os.scandir(self._folder(channel, part)) as entries:
             for entry in entries:
                 if _is_number(entry.name, part):

@@ -8,7 +8,6 @@ from appliance.send.acceptance import Accepted
 from appliance.send.bounce import Notice
 from appliance.send.message import Message, Work
 from appliance.send.notices import Notices
-from appliance.send.original import Original
 from appliance.system.log import line
 
 SYSTEM_TROUBLE_S = 123
@@ -19,8 +18,6 @@ class Ending:
     """Ends messages on which nothing is left to try."""
 
     def __init__(self, work: Work, notices: Notices) -> None:
-        self.accept: Callable[[Accepted], None] = lambda accepted: None
-        """Takes up a bounce that was promised."""
         self._work = work
         self._notices = notices
         self._postponed: deque[tuple[int, Callable[[], None]]] = deque()
@@ -34,8 +31,7 @@ class Ending:
             if message.is_settled:
                 failures = work.layout.failures(message.number)
             if failures:
-                original = Original(work, message)
-                notices = bounce.bounces(work.settings, work.now, message, failures, original)
+                notices = bounce.bounces(work, message, failures)
         except OSError as error:
             self._bounce_later(message, error, lambda: self.finish(message))
             return
@@ -63,7 +59,6 @@ class Ending:
                 return
             line(f"bounce msg {message.number} qp {accepted.origin.pid}")
             self._bounce(message, notices[1:])
-            self.accept(accepted)
 
         try:
             self._notices.offer(notices[0], then)

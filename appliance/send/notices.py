@@ -1,7 +1,7 @@
 """Owns the way of a notice into the queue: by the log if it is small, else in blocks through its own file."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from appliance.formats.handin import LARGE
 from appliance.queue.layout import Layout
@@ -15,17 +15,25 @@ class Notices:
     """Hands notices in, none of them ever whole in memory if it is large."""
 
     def __init__(self, layout: Layout, acceptance: Acceptance, disk: Disk) -> None:
+        self.accept: Callable[[Accepted], None] = lambda accepted: None
+        """Takes up a notice that was promised."""
         self._layout = layout
         self._acceptance = acceptance
         self._disk = disk
 
     def offer(self, notice: Notice, then: Then) -> None:
         """Hand in a notice; OSError if the original cannot be read, None for `then` if the disk refuses."""
+
+        def told(accepted: Accepted | None) -> None:
+            then(accepted)
+            if accepted is not None:
+                self.accept(accepted)
+
         size = len(notice.before) + (notice.original.size if notice.original else 0) + len(notice.after)
         if size > LARGE:
-            self._offer_large(notice, size, then)
+            self._offer_large(notice, size, told)
         else:
-            self._acceptance.offer(notice.origin, notice.envelope, b"".join(_blocks(notice)), then)
+            self._acceptance.offer(notice.origin, notice.envelope, b"".join(_blocks(notice)), told)
 
     def _offer_large(self, notice: Notice, size: int, then: Then) -> None:
         number, layout = self._acceptance.next_number(), self._layout

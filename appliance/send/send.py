@@ -22,14 +22,15 @@ from appliance.send.acceptance import Acceptance
 from appliance.send.channel import Channel
 from appliance.send.disk import Disk
 from appliance.send.ending import Ending
+from appliance.send.delay import Delay
 from appliance.send.holding import Holding
 from appliance.send.intake import Intake
 from appliance.send.jobs import Jobs
 from appliance.send.message import Work
-from appliance.send.orders import Orders
 from appliance.send.notices import Notices
 from appliance.send.schedule import Schedule
 from appliance.send.settings import Settings, read_settings
+from appliance.send.orders import Orders
 from appliance.send.settling import LOOK_S, Settling
 from appliance.send.startup import Startup
 from appliance.system import log, privileges
@@ -66,10 +67,12 @@ class Send:
         )
         self._schedules = (Schedule(), Schedule())
         self._work = Work(settings, self._layout, self._log, int(time.time()))
-        self._ending = Ending(self._work, Notices(self._layout, self._acceptance, self._disk))
-        self._settling = Settling(self._work, self._disk, self._ending, self._schedules)
+        notices = Notices(self._layout, self._acceptance, self._disk)
+        self._ending = Ending(self._work, notices)
+        delay = Delay(self._work, notices)
+        self._settling = Settling(self._work, self._disk, self._ending, delay, self._schedules)
         self._jobs = Jobs(self._work, self._channels, self._schedules, self._settling, self._ending)
-        self._ending.accept = self._jobs.accept
+        notices.accept = self._jobs.accept
         self._selector = selectors.DefaultSelector()
         self._intake = Intake(listener, self._selector, self._acceptance, self._layout, self._disk)
         self._intake.accepted = self._jobs.accept

@@ -23,8 +23,12 @@ class Settings:
     """queuelifetime: seconds after which a message is tried a last time."""
     bouncer: Bouncer
     """bouncefrom, bouncehost, and where double bounces go: doublebounceto@doublebouncehost."""
+    reports: bool
+    """bounceformat: whether bounces are delivery reports (RFC 3464) instead of QSBMF."""
     bounce_max_bytes: int
     """bouncemaxbytes: bytes above which a bounce holds only the header of the message; 0: never."""
+    delay_notice: int
+    """delaynotice: seconds after which the sender is told once that a message still waits; 0: never."""
     queue_extra: tuple[bytes, ...]
     """queueextra: the addresses that get a copy of every message (qmail's QUEUE_EXTRA)."""
     rewriter: Rewriter
@@ -48,10 +52,19 @@ def read_settings(control: Control) -> Settings:
             control.or_me("bouncehost"),
             to + b"@" + control.or_me("doublebouncehost"),
         ),
+        reports=_reports(control),
         bounce_max_bytes=control.integer("bouncemaxbytes", 0),
+        delay_notice=control.integer("delaynotice", 0),
         queue_extra=_addresses(control, "queueextra"),
         rewriter=control.rewriter(),
     )
+
+
+def _reports(control: Control) -> bool:
+    word = control.line("bounceformat", b"qsbmf") or b"qsbmf"
+    if word not in (b"qsbmf", b"report"):
+        raise Temporary(f"{SENTENCE} bounceformat: write qsbmf or report")
+    return word == b"report"
 
 
 def _addresses(control: Control, name: str) -> tuple[bytes, ...]:

@@ -8,6 +8,7 @@ meanwhile: what they report while the files are written is marked in the files a
 from collections.abc import Callable
 
 from appliance.queue.layout import Settlement
+from appliance.send.delay import Delay
 from appliance.send.disk import Disk
 from appliance.send.ending import Ending
 from appliance.send.message import Message, Pass, Work
@@ -27,10 +28,13 @@ LOOK_S = 10
 class Settling:
     """Writes messages into qmail's layout, off the loop."""
 
-    def __init__(self, work: Work, disk: Disk, ending: Ending, schedules: tuple[Schedule, Schedule]) -> None:
+    def __init__(
+        self, work: Work, disk: Disk, ending: Ending, delay: Delay, schedules: tuple[Schedule, Schedule]
+    ) -> None:
         self._work = work
         self._disk = disk
         self._ending = ending
+        self._delay = delay
         self._schedules = schedules
         self._batch: list[Message] = []
         self._being_written = 0
@@ -152,5 +156,6 @@ class Settling:
             return
         if any(layout.has_channel(channel, message.number) for channel in CHANNEL_NAMES):
             self._work.messages.pop(message.number, None)
+                    self._delay.look(message)
         else:
             self._ending.finish(message)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.formats.header import Field, HopCounter, fields, hops, is_looping, split_message
+from appliance.formats.header import Field, HopCounter, fields, hops, is_automatic, is_looping, split_message
 from tests.support.feed import feed
 
 PIECES = st.lists(
@@ -105,3 +105,18 @@ def test_nothing_of_a_message_is_lost(message: bytes) -> None:
     assert message == header + rest
     assert header == b"".join(field.raw for field in fields(header))
     assert all(field.raw for field in fields(header))
+
+
+@pytest.mark.parametrize(
+    ("header", "answer"),
+    [
+        (b"Subject: x\n", False),
+        (b"Precedence: Bulk\n", True),
+        (b"Precedence: first-class\n", False),
+        (b"Auto-Submitted: no\n", False),
+        (b"Auto-Submitted: auto-generated; x\n", True),
+        (b"Subject: x\nLIST-ID: <a.test>\n", True),
+    ],
+)
+def test_automatic_mail_is_known_by_its_header(header: bytes, answer: bool) -> None:
+    assert answer == is_automatic(header)

@@ -221,3 +221,17 @@ def test_a_body_that_cannot_be_written_leaves_nothing(layout: Layout) -> None:
 
     assert b"onetwo" == layout.path("mess", 5).read_bytes()
     assert not layout.path("mess", 6).exists()
+
+
+def test_a_message_is_marked_once_and_for_good_that_its_sender_heard_of_the_delay(layout: Layout) -> None:
+    layout.settle([SETTLEMENT])
+
+    assert (True, False) == (layout.mark_told(26902), layout.mark_told(26902))
+    layout.unmark_told(26902)
+    assert layout.mark_told(26902)
+
+
+def test_what_cannot_be_marked_is_told_to_nobody(layout: Layout) -> None:
+    layout.unmark_told(5)
+
+    assert not layout.mark_told(5)

@@ -73,3 +73,13 @@ def test_an_address_that_no_queue_takes_is_no_setting(tmp_path: Path) -> None:
 
     with pytest.raises(Temporary, match="queueextra: the address has the control byte 0 in it"):
         read_settings(Control(tmp_path))
+
+
+def test_an_unknown_form_of_bounces_is_told(tmp_path: Path) -> None:
+    (tmp_path / "me").write_text("mx.lab.test\n")
+    (tmp_path / "bounceformat").write_text("report\n")
+    assert read_settings(Control(tmp_path)).reports
+    (tmp_path / "bounceformat").write_text("dsn\n")
+
+    with pytest.raises(Temporary, match="bounceformat: write qsbmf or report"):
+        read_settings(Control(tmp_path))
