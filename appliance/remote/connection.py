@@ -4,15 +4,17 @@ import asyncio
 import ssl
 
 from appliance.formats.outcome import FormatError
+from appliance.formats.smarthosts import Login
 from appliance.protocols.smtp_client import Answered, SmtpClient, Stage, State, Transaction
 from appliance.remote import reports, sentences
 from appliance.remote.message import Message
 from appliance.remote.mx import Exchanger
 from appliance.remote.reports import Outcome
 from appliance.remote.settings import Settings
+from appliance.remote.tls import Terms
 from appliance.remote.wire import Wire
 
-_WAITING = (State.HELLO, State.ENVELOPE, State.FINAL)
+_WAITING = (State.HELLO, State.LOGIN, State.ENVELOPE, State.FINAL)
 
 
 class Connection(Wire):
@@ -35,17 +37,19 @@ class Connection(Wire):
         decided = any(answer.stage is Stage.MESSAGE for answer in self._answers)
         return self.transactions > 1 and not self.reusable and not decided and not self._critical
 
-    @property
-    def refusal(self) -> Outcome:
-        """What a dialogue came to that never got to a transaction."""
-        return reports.judge(self.peer, 0, self._answers, critical=False)
-
-    async def greet(self) -> None:
-        """Wait until hellos are exchanged: the client is READY or OVER, or the connection is lost."""
+    async def make_ready(self, terms: Terms) -> Outcome | None:
+        """Greet, encrypt, log in; None, or why the peer gets no mail. OSError if TLS failed."""
         await self._wait_for_replies()
+        if terms.context is not None and self.client.may_start_tls and not self.lost:
+            await self._start_tls(terms.context, terms.name)
+        if self.lost or self.client.state is not State.READY:
+            return self._judge(())
+        if terms.demanded and not self.client.encrypted:
+            return reports.try_again(sentences.no_tls(self.peer, self._named(terms)))
+        return None if terms.login is None else await self._log_in(terms.login, self._named(terms))
 
-    async def start_tls(self, context: ssl.SSLContext, name: str | None) -> None:
-        """Encrypt and greet anew; OSError if that fails, and this connection is of no use any more."""
+    async def _start_tls(self, context: ssl.SSLContext, name: str | None) -> None:
+        """Encrypt and greet anew; this connection is of no use any more if that fails."""
         self.client.starttls()
         self._write()
         await self._wait_for_replies()
@@ -55,6 +59,20 @@ class Connection(Wire):
             await self._wait_for_replies()
         if self.lost or self.client.state is State.TLS:
             raise ConnectionResetError("the peer left when it should have begun TLS")
+
+    async def _log_in(self, login: Login, host: bytes) -> Outcome | None:
+        if not self.client.may_log_in:
+            return reports.try_again(sentences.no_login(self.peer, host))
+        self.client.log_in(login)
+        self._write()
+        await self._wait_for_replies()
+        refusals = [answer.reply.text for answer in self._answers if answer.reply is not None]
+        if refusals:
+            return reports.try_again(sentences.login_refused(self.peer, host, refusals[-1]))
+        return None if self.reusable else self._judge(())
+
+    def _named(self, terms: Terms) -> bytes:
+        return terms.name.encode() if terms.name else self.peer
 
     async def transact(self, sender: bytes, recipients: tuple[bytes, ...], message: Message) -> Outcome:
         """Carry out one transaction; afterwards the connection is `reusable`, or it is to be quit."""
@@ -123,41 +141,49 @@ class Connection(Wire):
             await self.wait()
 
 
-def opportunistic_context() -> ssl.SSLContext:
-    """TLS with whoever is there: it keeps listeners out, and proves nothing (RFC 7435)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 async def open_dialogue(
-    exchanger: Exchanger, port: int, settings: Settings, context: ssl.SSLContext | None
-) -> Connection:
-    """Connect and greet, by TLS if there is a context and the peer offers it; OSError if nobody answers.
+    exchanger: Exchanger, port: int, settings: Settings, terms: Terms
+) -> Connection | Outcome:
+    """A connection that is READY, or why the peer gets no mail now; OSError if nobody answers there.
 
-    A handshake that fails is made up for by a new connection in the clear. The connection's client is READY,
-    or its `refusal` says why not.
+    Where TLS is not demanded, a handshake that fails is made up for by a new connection in the clear.
     """
-    connection = await _connect(exchanger, port, settings)
     try:
-        await connection.greet()
-        if context is None or connection.lost or not connection.client.may_start_tls:
-            return connection
-        await connection.start_tls(context, exchanger.name.decode("ascii", "replace") or None)
-    except OSError:
+        connection = await _connect(exchanger, port, settings, terms)
+    except ssl.SSLError as error:
+        return _tls_failed(exchanger, terms, error)
+    try:
+        refusal = await connection.make_ready(terms)
+    except OSError as error:
         connection.abort()
-        return await open_dialogue(exchanger, port, settings, None)
+        if terms.demanded:
+            return _tls_failed(exchanger, terms, error)
+        return await open_dialogue(exchanger, port, settings, Terms())
     except BaseException:
         connection.abort()
         raise
-    return connection
+    if refusal is None:
+        return connection
+    connection.quit()
+    return refusal
 
 
-async def _connect(exchanger: Exchanger, port: int, settings: Settings) -> Connection:
-    client = SmtpClient(settings.helohost)
+async def _connect(exchanger: Exchanger, port: int, settings: Settings, terms: Terms) -> Connection:
+    # Who has to offer an extension hears EHLO, though his greeting does not say that he knows it.
+    client = SmtpClient(settings.helohost, always_ehlo=terms.demanded, encrypted=terms.implicit)
     async with asyncio.timeout(settings.timeout_connect):
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(client, exchanger.address, settings.timeout_remote), exchanger.address, port
+            lambda: Connection(client, exchanger.address, settings.timeout_remote),
+            exchanger.address,
+            port,
+            ssl=terms.context if terms.implicit else None,
+            server_hostname=terms.name if terms.implicit else None,
         )
     return connection
+
+
+def _tls_failed(exchanger: Exchanger, terms: Terms, error: OSError) -> Outcome:
+    peer = exchanger.address.encode()
+    why = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
+    host = terms.name.encode() if terms.name else peer
+    return reports.try_again(sentences.tls_failed(peer, host, why))

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from appliance.formats.smarthosts import Smarthost
 from appliance.remote.connection import Connection
 from appliance.remote.reports import Outcome
 
@@ -21,11 +22,16 @@ MOST_IDLE = 100
 
 
 class NextHop(NamedTuple):
-    """Who takes the mail: a route's host, else a domain whose exchangers the DNS knows."""
+    """Who takes the mail: a route's host, else a domain whose exchangers the DNS knows.
+
+    A connection serves no other next hop: not one where we are another user, nor one of other settings.
+    """
 
     host: bytes
     port: int
     by_route: bool
+    smarthost: Smarthost | None = None
+    reading: int = 0
 
 
 Turn = Connection | Outcome | None

@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from appliance.formats.outcome import Temporary, Verdict
+from appliance.formats.smarthosts import DEFAULT_PORTS, find_way
 from appliance.net import loop
 from appliance.net.resolver import Resolver, resolver_of
-from appliance.protocols.smtp_client import State
 from appliance.remote import reports, sentences
-from appliance.remote.connection import Connection, open_dialogue, opportunistic_context
+from appliance.remote.connection import Connection, open_dialogue
 from appliance.remote.message import Message
 from appliance.remote.mx import Exchanger, Search
 from appliance.remote.pool import NextHop, Pool
 from appliance.remote.reports import Outcome, format_outcome
-from appliance.remote.routes import route_of
+from appliance.remote.routes import parse_relay
 from appliance.remote.settings import Settings, read_settings
 from appliance.remote.tcpto import TRYING_S, Timeouts
+from appliance.remote.tls import Policy
+from appliance.remote.wire import finish_goodbyes
 from appliance.system.control import Control
 from appliance.system.files import write_all
 from appliance.system.place import Place
@@ -52,25 +54,31 @@ class Remote:
         self._settings = settings
         self._chance = chance
         self._timeouts = timeouts or Timeouts()
-        self._context = opportunistic_context()
+        self._readings = 0
         self.take_up(settings, resolver)
 
     def take_up(self, settings: Settings, resolver: Resolver) -> None:
         """Use these from the next delivery on."""
         self._settings = settings
+        self._readings += 1
+        self._policy = Policy(settings.tls)
         self._search = Search(resolver, settings.hosts, self._chance)
         self.pool.close_idle()
 
-    def next_hop(self, host: bytes) -> NextHop:
-        """Who takes a domain's mail: deliveries of one message to one next hop may share a transaction."""
-        route = route_of(host, self._settings.routes)
-        if route is None:
-            return NextHop(host.lower().removesuffix(b"."), self._settings.port, by_route=False)
-        return NextHop(route.host.lower(), route.port or self._settings.port, by_route=True)
+    def next_hop(self, host: bytes, sender: bytes) -> NextHop:
+        """Who takes mail to a host: deliveries of one message to one next hop may share a transaction."""
+        way = find_way(host, sender, self._settings.routes, self._settings.smarthosts)
+        port = self._settings.port
+        if way is None:
+            return NextHop(host.lower().removesuffix(b"."), port, by_route=False, reading=self._readings)
+        route = parse_relay(way.relay)
+        if way.smarthost is not None:
+            port = DEFAULT_PORTS[way.smarthost.encryption] or port
+        return NextHop(route.host.lower(), route.port or port, True, way.smarthost, self._readings)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Carry out a delivery, on an idle connection if there is one."""
-        hop = self.next_hop(delivery.host)
+        hop = self.next_hop(delivery.host, delivery.sender)
         turn = await self.pool.enter(hop, self._settings.connections)
         connection = await self._open(hop) if turn is None else turn
         if isinstance(connection, Outcome):
@@ -111,23 +119,21 @@ class Remote:
         for exchanger in found[:MOST_ADDRESSES]:
             if self._may_try(exchanger.address):
                 connection = await self._connect(exchanger, hop)
-                if connection is not None and connection.client.state is State.READY and not connection.lost:
-                    return connection
                 if connection is not None:
-                    connection.quit()
-                    return connection.refusal  # as qmail-remote: who answers, but will not, ends the search
+                    return connection  # as qmail-remote: who answers, but will not, ends the search
         return reports.try_again(sentences.NO_CONNECTION)
 
     def _may_try(self, address: str) -> bool:
         trying_s = max(TRYING_S, self._settings.timeout_connect + 1)
         return self._timeouts.may_try(address, time.time(), trying_s)
 
-    async def _connect(self, exchanger: Exchanger, hop: NextHop) -> Connection | None:
+    async def _connect(self, exchanger: Exchanger, hop: NextHop) -> Connection | Outcome | None:
         """None if nobody answers there; only a timeout is remembered."""
-        names = (hop.host, exchanger.name, exchanger.address.encode())
-        context = self._context if self._settings.may_start_tls(*names) else None
+        terms = self._policy.terms(hop.host, exchanger, hop.smarthost)
+        if isinstance(terms, Outcome):
+            return terms
         try:
-            connection = await open_dialogue(exchanger, hop.port, self._settings, context)
+            connection = await open_dialogue(exchanger, hop.port, self._settings, terms)
         except TimeoutError:
             self._timeouts.timed_out(exchanger.address, time.time())
             return None
@@ -159,6 +165,7 @@ def _outcome_of(argv: list[str], environ: Mapping[str, str]) -> Outcome:
         remote = remote_of(Place.from_environ(environ), environ)
         outcome = await remote.deliver(Delivery(host, sender, tuple(recipients), message))
         remote.pool.close_idle()
+        await finish_goodbyes()
         return outcome
 
     try:

@@ -22,6 +22,7 @@ from appliance.remote.message import Message
 from appliance.remote.pool import NextHop
 from appliance.remote.remote import Delivery, Remote, remote_of
 from appliance.remote.settings import read_settings
+from appliance.remote.wire import finish_goodbyes
 from appliance.system import log, privileges
 from appliance.system.control import Control
 from appliance.system.place import Place
@@ -71,7 +72,9 @@ class Deliveries:
             self.link.report(ReportFrame(frame.delivery, refusal))
             return
         assert self.remote is not None
-        gathered.setdefault((frame.key, frame.sender, self.remote.next_hop(host)), []).append(frame)
+        gathered.setdefault((frame.key, frame.sender, self.remote.next_hop(host, frame.sender)), []).append(
+            frame
+        )
 
     def _refusal(self, frame: DeliveryFrame, *, has_host: bool) -> Report | None:
         """Why a delivery cannot begin."""
@@ -158,9 +161,8 @@ class Rspawn:
             deliveries.remote = self._remote
 
     def _admit(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
+        connection = privileges.accept(listener)
+        if connection is None:
             return
         if not privileges.admits(connection, "qmailq"):
             log.line(f"warning: uid {privileges.peer(connection).uid} is not send")
@@ -186,6 +188,7 @@ class Rspawn:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._remote is not None:
             self._remote.pool.close_idle()
+        await finish_goodbyes()
 
 
 async def serve(listener: socket.socket, place: Place, environ: Mapping[str, str]) -> None:

@@ -23,8 +23,12 @@ OURSELVES = (
 
 def no_such_host(host: bytes) -> bytes:
     """Of a host name that is in no DNS; what cannot be printed is shown as `?`."""
-    shown = bytes(byte if 33 <= byte <= 126 else ord("?") for byte in host)
-    return b"Sorry, I couldn't find any host named %b. (#5.1.2)\n" % shown
+    return b"Sorry, I couldn't find any host named %b. (#5.1.2)\n" % shown(host)
+
+
+def shown(name: bytes) -> bytes:
+    """A name in print."""
+    return bytes(byte if 33 <= byte <= 126 else ord("?") for byte in name)
 
 
 def died(peer: bytes, *, critical: bool) -> bytes:
@@ -71,6 +75,38 @@ def message_failed(peer: bytes, text: bytes) -> bytes:
 def accepted(peer: bytes, text: bytes) -> bytes:
     """Of a message that the peer has taken responsibility for."""
     return b"%b accepted message.\n" % peer + _said(text)
+
+
+def no_tls(peer: bytes, host: bytes) -> bytes:
+    """Of a host that offers no TLS, though nothing may go to it in the clear."""
+    return b"Connected to %b but %b offers no TLS, which is demanded of it. (#4.7.4)\n" % (peer, host)
+
+
+def tls_failed(peer: bytes, host: bytes, why: str) -> bytes:
+    """Of a handshake that failed, or a certificate that is not trusted or not the host's."""
+    reason = why.encode("ascii", "replace")
+    return b"Connected to %b but TLS with %b failed: %b. (#4.7.5)\n" % (peer, host, reason)
+
+
+def no_name_of_a_certificate(host: bytes) -> bytes:
+    """Of a host whose certificate is to be verified, and whose name no certificate can bear."""
+    return b"No certificate can be verified for the name %b. (#4.7.5)\n" % shown(host)
+
+
+def no_ca(file: bytes) -> bytes:
+    """Of a file with CA certificates that qmailr cannot read, or that holds none."""
+    return b"Unable to read the CA certificates in %b. (#4.3.0)\n" % shown(file)
+
+
+def no_login(peer: bytes, host: bytes) -> bytes:
+    """Of a smarthost that takes our user by no mechanism that we speak."""
+    return b"Connected to %b but smarthost %b offers neither AUTH PLAIN nor LOGIN. (#4.7.4)\n" % (peer, host)
+
+
+def login_refused(peer: bytes, host: bytes, text: bytes) -> bytes:
+    """Of a smarthost that refused our user and password; the mail waits until the owner has mended them."""
+    sentence = b"Connected to %b but smarthost %b refused our user and password. (#4.7.8)\n" % (peer, host)
+    return sentence + _said(text)
 
 
 def not_internationalized(peer: bytes) -> bytes:

@@ -1,17 +1,20 @@
 """Owns what control files say of remote deliveries (qmail-remote(8)), read at once and again at HUP.
 
 helohost          our name in HELO and EHLO; default me        smtproutes      artificial routes
-timeoutconnect    seconds for a connection, 60                 notlshosts      hosts never asked for STARTTLS
-timeoutremote     seconds for each reply, 1200                 moreipme, notipme    addresses of ours, or not
-concurrencynexthop    connections to one next hop at once, 20
+timeoutconnect    seconds for a connection, 60                 smarthosts      routes with TLS and a password
+timeoutremote     seconds for each reply, 1200                 tlshosts, notlshosts    see remote/tls
+concurrencynexthop    connections to one next hop at once, 20  moreipme, notipme    addresses of ours, or not
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from appliance.formats.outcome import FormatError, Temporary
+from appliance.formats.smarthosts import Smarthost, parse_smarthosts
 from appliance.remote.mx import Hosts
 from appliance.remote.own import hosts_of
-from appliance.system.control import Control
+from appliance.remote.tls import TlsHosts, read_tls_hosts
+from appliance.system.control import SENTENCE, Control
 
 SMTP_PORT = 25
 
@@ -23,19 +26,13 @@ class Settings:
     helohost: bytes
     routes: dict[bytes, bytes]
     hosts: Hosts
-    no_tls: frozenset[bytes] = frozenset()
-    """Host names in lower case, addresses, `.suffix`, or `*` for all."""
+    smarthosts: dict[bytes, Smarthost] = field(default_factory=dict)
+    tls: TlsHosts = TlsHosts()
     port: int = SMTP_PORT
     timeout_connect: int = 60
     timeout_remote: int = 1200
     connections: int = 20
     """Connections to one next hop at once (Postfix's default_destination_concurrency_limit)."""
-
-    def may_start_tls(self, *names: bytes) -> bool:
-        """Whether a host of these names (its domain, its own, its address) may be asked for STARTTLS."""
-        if b"*" in self.no_tls:
-            return False
-        return not any(key in self.no_tls for name in names for key in _keys(name.lower()))
 
 
 def read_settings(control: Control, environ: Mapping[str, str]) -> Settings:
@@ -47,7 +44,8 @@ def read_settings(control: Control, environ: Mapping[str, str]) -> Settings:
         helohost=control.or_me("helohost"),
         routes=control.table("smtproutes"),
         hosts=hosts_of(control),
-        no_tls=frozenset(line.lower() for line in control.lines("notlshosts") or []),
+        smarthosts=_smarthosts(control),
+        tls=read_tls_hosts(control),
         port=int(environ.get("TOASTER_SMTP_PORT") or SMTP_PORT),
         timeout_connect=max(1, control.integer("timeoutconnect", 60)),
         timeout_remote=max(1, control.integer("timeoutremote", 1200)),
@@ -55,5 +53,8 @@ def read_settings(control: Control, environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _keys(name: bytes) -> list[bytes]:
-    return [name, *(name[i:] for i in range(1, len(name)) if name[i] == ord("."))]
+def _smarthosts(control: Control) -> dict[bytes, Smarthost]:
+    try:
+        return parse_smarthosts(control.lines("smarthosts") or [])
+    except FormatError as error:
+        raise Temporary(f"{SENTENCE} {error}") from None

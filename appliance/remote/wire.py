@@ -5,10 +5,12 @@ A connection that is lost, in whatever way, has `lost` set.
 
 import asyncio
 import ssl
+from weakref import WeakSet
 
 from appliance.formats.outcome import FormatError
 
 _HANDSHAKE_S = 60.0
+_GOODBYE_S = 1.0
 
 
 class Wire(asyncio.Protocol):
@@ -24,6 +26,7 @@ class Wire(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._turn: asyncio.Future[None] | None = None
         self._full = False
+        self._gone: asyncio.Future[None] = self._loop.create_future()
 
     def take(self, received: bytes) -> None:
         """What the dialogue does with the peer's bytes; FormatError to drop the connection."""
@@ -37,7 +40,8 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Close when what was written is sent."""
-        if self._transport is not None:
+        if self._transport is not None and not self._gone.done():
+            _leaving.add(self)
             self._transport.close()
         self._lose()
 
@@ -88,6 +92,8 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Take note that it is over."""
         self._lose()
+        if not self._gone.done():
+            self._gone.set_result(None)
 
     def pause_writing(self) -> None:
         """Wait before sending more of a message."""
@@ -119,3 +125,17 @@ class Wire(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._wake()
+
+
+_leaving: WeakSet[Wire] = WeakSet()
+
+
+async def finish_goodbyes() -> None:
+    """Give peers a moment to hear that they are left: uvloop cannot end in the midst of TLS's goodbye."""
+    ours = asyncio.get_running_loop()
+    leaving = [wire for wire in _leaving if wire._loop is ours and not wire._gone.done()]
+    if leaving:
+        await asyncio.wait([wire._gone for wire in leaving], timeout=_GOODBYE_S)
+    for wire in leaving:
+        wire.abort()
+    await asyncio.sleep(0)

@@ -1,5 +1,6 @@
 """Owns reading of qmail's control files (qmail-control(5)): one file a setting, missing means default."""
 
+import os
 from pathlib import Path
 
 from appliance.formats import control
@@ -20,6 +21,19 @@ class Control:
         try:
             return (self._folder / name).read_bytes()
         except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Temporary(f"{SENTENCE} {name}: {error.strerror}") from error
+
+    def path(self, name: str) -> bytes:
+        """Where a file lies."""
+        return os.fsencode(self._folder / name)
+
+    def names(self, name: str) -> list[bytes] | None:
+        """What lies in a folder in place of a file, by name; None if there is no such folder."""
+        try:
+            return sorted(os.listdir(self.path(name)))
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise Temporary(f"{SENTENCE} {name}: {error.strerror}") from error

@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.outcome import Report, Verdict
+from appliance.formats.smarthosts import Login
 from appliance.net.loop import run
 from appliance.remote import sentences
-from appliance.remote.connection import Connection, open_dialogue, opportunistic_context
+from appliance.remote.connection import Connection, open_dialogue
 from appliance.remote.message import Message
 from appliance.remote.mx import Exchanger, Hosts
 from appliance.remote.reports import Outcome, report_of
 from appliance.remote.settings import Settings
+from appliance.remote.tls import Policy, Terms, TlsHosts
+from appliance.remote.wire import finish_goodbyes
 from tests.support.certificate import self_signed, server_context
 from tests.support.nexthop import LEAVE, NextHop, Step
 
@@ -29,10 +32,15 @@ def settings(patience_s: int = 5) -> Settings:
     return Settings(b"mx.lab.test", {}, Hosts(frozenset(), False), timeout_remote=patience_s)
 
 
+SINK = Exchanger(0, "127.0.0.1", b"sink.test")
+
+
 async def connect(sink: NextHop, *, tls: bool = False, patience_s: int = 5) -> Connection:
-    exchanger = Exchanger(0, "127.0.0.1", b"sink.test")
-    context = opportunistic_context() if tls else None
-    return await open_dialogue(exchanger, sink.port, settings(patience_s), context)
+    terms = Policy(TlsHosts()).terms(b"sink.test", SINK) if tls else Terms()
+    assert isinstance(terms, Terms)
+    connection = await open_dialogue(SINK, sink.port, settings(patience_s), terms)
+    assert isinstance(connection, Connection)
+    return connection
 
 
 def deliver(
@@ -245,15 +253,10 @@ def test_an_address_with_control_bytes_is_refused_before_it_is_said() -> None:
     ],
 )
 def test_a_peer_that_will_not_talk_is_tried_again(script: Mapping[str, Step], sentence: bytes) -> None:
-    async def once() -> Outcome:
-        connection = await connect(sink)
-        refusal = connection.refusal
-        connection.quit()
-        return refusal
-
     with NextHop(script) as sink:
-        outcome = run(once())
+        outcome = run(open_dialogue(SINK, sink.port, settings(), Terms()))
 
+    assert isinstance(outcome, Outcome)
     assert Report(Verdict.TRY_AGAIN, b"Connected to 127.0.0.1 but " + sentence) == outcome.message
 
 
@@ -336,12 +339,174 @@ def test_clear_text_behind_starttls_is_a_handshake_that_failed(tmp_path: Path) -
         assert 2 == sink.connections
 
 
+def demanding(folder: Path, **changes: object) -> Terms:
+    """Terms of a host that must prove to be sink.test by the folder's certificate, or what is changed."""
+    policy = Policy(TlsHosts({b"sink.test": bytes(folder / "pem")}))
+    terms = policy.terms(b"sink.test", SINK)
+    assert isinstance(terms, Terms)
+    return terms._replace(**changes)  # type: ignore[arg-type]
+
+
+def opened(sink: NextHop, terms: Terms) -> Report | None:
+    """Why there is no connection; None if there is one, over which a message goes."""
+
+    async def once() -> Report | None:
+        connection = await open_dialogue(SINK, sink.port, settings(), terms)
+        report = connection.message if isinstance(connection, Outcome) else None
+        if isinstance(connection, Connection):
+            await connection.transact(b"", (b"joe@far.test",), SMALL)
+            connection.quit()
+        await finish_goodbyes()
+        return report
+
+    with sink:
+        report = run(once())
+        assert sink.wait_until_left()
+    return report
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_a_host_that_proves_its_name_gets_the_message(tmp_path: Path, implicit: bool) -> None:
+    sink = NextHop({}, ("STARTTLS",), server_context(self_signed(tmp_path / "pem")), implicit=implicit)
+
+    assert None is opened(sink, demanding(tmp_path, implicit=implicit))
+    assert [True] == [taken.tls for taken in sink.messages]
+
+
+def test_a_host_of_whom_tls_is_demanded_hears_ehlo_whatever_it_says(tmp_path: Path) -> None:
+    assert None is opened(tls_sink(tmp_path, {"greet": "220 hello"}), demanding(tmp_path))
+
+
+def test_without_the_tls_that_is_demanded_nothing_is_said_in_the_clear(tmp_path: Path) -> None:
+    self_signed(tmp_path / "pem")
+    report = Report(
+        Verdict.TRY_AGAIN,
+        b"Connected to 127.0.0.1 but sink.test offers no TLS, which is demanded of it. (#4.7.4)\n",
+    )
+    sink = NextHop({}, PIPELINING)
+
+    assert report == opened(sink, demanding(tmp_path))
+    assert [b"EHLO mx.lab.test", b"QUIT"] == sink.dialogue
+    assert report == opened(tls_sink(tmp_path, {"STARTTLS": "454 not now"}), demanding(tmp_path))
+
+
+@pytest.mark.parametrize("script", [{}, {"STARTTLS": LEAVE}, {"STARTTLS": "220 go\r\n250 injected"}])
+def test_a_handshake_that_fails_where_tls_is_demanded_is_tried_again(
+    tmp_path: Path, script: Mapping[str, Step]
+) -> None:
+    self_signed(tmp_path / "pem")
+    sink = tls_sink(tmp_path, script, broken=True)
+
+    report = opened(sink, demanding(tmp_path))
+
+    assert report
+    assert re.fullmatch(
+        rb"Connected to 127\.0\.0\.1 but TLS with sink\.test failed: .+\. \(#4\.7\.5\)\n", report.text
+    )
+    assert (Verdict.TRY_AGAIN, 1, []) == (report.verdict, sink.connections, sink.messages)
+
+
+def test_a_host_that_is_to_encrypt_at_once_and_does_not_is_tried_again(tmp_path: Path) -> None:
+    self_signed(tmp_path / "pem")
+    sink = NextHop({}, PIPELINING)
+
+    report = opened(sink, demanding(tmp_path, implicit=True))
+
+    assert report
+    assert report.text.startswith(b"Connected to 127.0.0.1 but TLS with sink.test failed: ")
+    assert Verdict.TRY_AGAIN is report.verdict
+    assert not any(b"mx.lab.test" in line for line in sink.dialogue)
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.parametrize(
+    ("name", "why"), [("sink.test", b"self.signed"), ("other.test", b"Hostname mismatch")]
+)
+def test_a_certificate_that_proves_nothing_gets_nothing(
+    tmp_path: Path, implicit: bool, name: str, why: bytes
+) -> None:
+    shown = self_signed(tmp_path / "shown", name)
+    trusted = shown if name == "other.test" else self_signed(tmp_path / "other")
+    trusted.rename(tmp_path / "pem")
+    context = server_context(tmp_path / "pem" if trusted is shown else shown)
+    sink = NextHop({}, ("STARTTLS",), context, implicit=implicit)
+
+    report = opened(sink, demanding(tmp_path, implicit=implicit))
+
+    assert report
+    assert re.search(rb"but TLS with sink\.test failed: .*%b.*\(#4\.7\.5\)\n$" % why, report.text)
+    assert (Verdict.TRY_AGAIN, []) == (report.verdict, sink.messages)
+
+
+JOE = Login(b"joe", b"secret")
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_a_smarthost_gets_the_message_after_the_login(tmp_path: Path, implicit: bool, mechanism: str) -> None:
+    context = server_context(self_signed(tmp_path / "pem"))
+    sink = NextHop(
+        {}, ("STARTTLS", f"AUTH {mechanism}"), context, implicit=implicit, logins={b"joe": b"secret"}
+    )
+
+    assert None is opened(sink, demanding(tmp_path, implicit=implicit, login=JOE))
+    assert [(True, b"joe")] == [(taken.tls, taken.user) for taken in sink.messages]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ({}, b"535 5.7.8 joe is not ...\n"),
+        ({"AUTH": "535 5.7.8 no"}, b"535 5.7.8 no\n"),
+        ({"AUTH": "454 4.7.0 the directory is away"}, b"454 4.7.0 the directory is away\n"),
+        ({"AUTH": "500 what?"}, b"500 what?\n"),
+    ],
+)
+def test_a_login_that_is_refused_for_now_or_for_good_keeps_the_message(
+    tmp_path: Path, script: Mapping[str, Step], said: bytes
+) -> None:
+    context = server_context(self_signed(tmp_path / "pem"))
+    sink = NextHop(script, ("STARTTLS", "AUTH PLAIN"), context, logins={b"joe": b"another"})
+
+    report = opened(sink, demanding(tmp_path, login=JOE))
+
+    refused = b"Connected to 127.0.0.1 but smarthost sink.test refused our user and password. (#4.7.8)\n"
+    assert Report(Verdict.TRY_AGAIN, refused + b"Remote host said: " + said) == report
+
+
+def test_a_smarthost_that_leaves_at_the_login_is_tried_again(tmp_path: Path) -> None:
+    context = server_context(self_signed(tmp_path / "pem"))
+    sink = NextHop({"AUTH": LEAVE}, ("STARTTLS", "AUTH PLAIN"), context, logins={})
+
+    report = opened(sink, demanding(tmp_path, login=JOE))
+
+    assert Report(Verdict.TRY_AGAIN, sentences.died(b"127.0.0.1", critical=False)) == report
+
+
+def test_a_smarthost_without_a_mechanism_of_ours_is_tried_again(tmp_path: Path) -> None:
+    context = server_context(self_signed(tmp_path / "pem"))
+    sink = NextHop({}, ("STARTTLS", "AUTH CRAM-MD5"), context, logins={})
+
+    report = opened(sink, demanding(tmp_path, login=JOE))
+
+    assert Report(Verdict.TRY_AGAIN, sentences.no_login(b"127.0.0.1", b"sink.test")) == report
+
+
+def test_no_password_goes_in_the_clear(tmp_path: Path) -> None:
+    sink = NextHop({}, ("AUTH PLAIN",), logins={b"joe": b"secret"})
+
+    report = opened(sink, Terms(login=JOE))
+
+    assert Report(Verdict.TRY_AGAIN, sentences.no_login(b"127.0.0.1", b"127.0.0.1")) == report
+    assert [b"EHLO mx.lab.test", b"QUIT"] == sink.dialogue
+
+
 def test_nobody_there_is_an_error() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         exchanger = Exchanger(0, "127.0.0.1", b"")
         with pytest.raises(ConnectionRefusedError):
-            run(open_dialogue(exchanger, unused.getsockname()[1], settings(), None))
+            run(open_dialogue(exchanger, unused.getsockname()[1], settings(), Terms()))
 
 
 def test_a_delivery_that_is_cancelled_leaves_no_connection_behind() -> None:

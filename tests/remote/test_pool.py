@@ -13,6 +13,7 @@ from appliance.remote.message import Message
 from appliance.remote.mx import Exchanger, Hosts
 from appliance.remote.pool import NextHop, Pool
 from appliance.remote.settings import Settings
+from appliance.remote.tls import Terms
 from tests.support import nexthop
 
 FAR = NextHop(b"far.test", 25, by_route=False)
@@ -35,7 +36,9 @@ def play(story: Callable[[nexthop.NextHop], Awaitable[None]]) -> nexthop.NextHop
 
 
 async def connect(sink: nexthop.NextHop) -> Connection:
-    return await open_dialogue(Exchanger(0, "127.0.0.1", b""), sink.port, SETTINGS, None)
+    connection = await open_dialogue(Exchanger(0, "127.0.0.1", b""), sink.port, SETTINGS, Terms())
+    assert isinstance(connection, Connection)
+    return connection
 
 
 def test_an_idle_connection_is_used_again_for_the_same_next_hop_alone() -> None:

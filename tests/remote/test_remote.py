@@ -6,6 +6,7 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.outcome import Report, Verdict
+from appliance.formats.smarthosts import Encryption, Login, Smarthost
 from appliance.net.loop import run
 from appliance.net.resolver import Resolver, Server
 from appliance.remote import remote as remote_module
@@ -22,6 +24,9 @@ from appliance.remote.mx import Hosts
 from appliance.remote.pool import Pool
 from appliance.remote.remote import Delivery, Remote, main
 from appliance.remote.settings import Settings
+from appliance.remote.tls import TlsHosts
+from appliance.remote.wire import finish_goodbyes
+from tests.support.certificate import self_signed, server_context
 from tests.support.nameserver import NameServer, Records
 from tests.support.nexthop import LEAVE, NextHop
 from tests.support.ports import free_ports
@@ -33,11 +38,18 @@ RECORDS: Records = {
     "bare.test": {"A": ["127.0.0.2"]},
 }
 MESSAGE = Message(2, b"a\n")
+NOBODY = Hosts(frozenset(), ipv6=False)
 Story = Callable[[Remote], Awaitable[None]]
 
 
-def tell(story: Story, port: int, routes: dict[bytes, bytes] | None = None, connections: int = 20) -> None:
-    """Run a story with a Remote whose next hops listen on that port, by MX of RECORDS or by routes."""
+def tell(
+    story: Story,
+    port: int,
+    routes: dict[bytes, bytes] | None = None,
+    connections: int = 20,
+    smarthosts: dict[bytes, Smarthost] | None = None,
+) -> None:
+    """Run a story with a Remote whose next hops listen on that port, by MX of RECORDS, or as it is told."""
     hosts = Hosts(frozenset({"127.0.0.1"}), ipv6=False)
     settings = Settings(
         b"mx.lab.test",
@@ -47,6 +59,7 @@ def tell(story: Story, port: int, routes: dict[bytes, bytes] | None = None, conn
         timeout_connect=5,
         timeout_remote=5,
         connections=connections,
+        smarthosts=smarthosts or {},
     )
 
     async def told() -> None:
@@ -54,15 +67,15 @@ def tell(story: Story, port: int, routes: dict[bytes, bytes] | None = None, conn
         remote = Remote(settings, resolver, Pool(), random.Random(1))
         await story(remote)
         remote.pool.close_idle()
-        await asyncio.sleep(0)
+        await finish_goodbyes()
 
     with NameServer(RECORDS) as names:
         run(told())
 
 
-async def deliver(remote: Remote, recipient: bytes = b"joe@far.test") -> Report:
+async def deliver(remote: Remote, recipient: bytes = b"joe@far.test", sender: bytes = b"s@x.test") -> Report:
     host = recipient.rpartition(b"@")[2]
-    return (await remote.deliver(Delivery(host, b"s@x.test", (recipient,), MESSAGE))).message
+    return (await remote.deliver(Delivery(host, sender, (recipient,), MESSAGE))).message
 
 
 def test_the_best_exchanger_gets_the_mail() -> None:
@@ -238,6 +251,77 @@ def test_new_settings_count_from_the_next_delivery_on() -> None:
         assert b"EHLO new.lab.test" == other.dialogue[0]
 
 
+def isp(pem: Path, port: int = 0) -> NextHop:
+    """The smarthost a.test, with the users ann and joe."""
+    logins = {b"ann": b"secret", b"joe": b"secret"}
+    context = server_context(self_signed(pem, "a.test"))
+    return NextHop({}, ("STARTTLS", "AUTH PLAIN"), context, ("127.0.0.2", port), logins=logins)
+
+
+def smarthost(port: int, user: bytes, ca: Path, password: bytes = b"secret") -> Smarthost:
+    return Smarthost(b"A.test:%d" % port, Encryption.STARTTLS, bytes(ca), Login(user, password))
+
+
+def test_a_connection_of_one_user_carries_no_mail_of_another(tmp_path: Path) -> None:
+    async def story(remote: Remote) -> None:
+        for sender in (b"a@one.test", b"b@two.test", b"c@one.test", b"d@two.test", b"e@other.test"):
+            assert b"127.0.0.2 accepted message." in (await deliver(remote, b"x@far.test", sender)).text
+
+    with isp(tmp_path / "pem") as sink:
+        hosts = {
+            b"@one.test": smarthost(sink.port, b"ann", tmp_path / "pem"),
+            b"@two.test": smarthost(sink.port, b"joe", tmp_path / "pem"),
+            b"": smarthost(sink.port, b"joe", tmp_path / "pem"),
+        }
+        tell(story, 25, smarthosts=hosts)
+
+    by_user = [(taken.sender[2:], taken.user) for taken in sink.messages]
+    ann, joe = (b"one.test", b"ann"), (b"two.test", b"joe")
+    assert [ann, joe, ann, joe, (b"other.test", b"joe")] == by_user
+    assert 2 == sink.connections
+
+
+def test_a_wrong_password_keeps_mail_until_it_is_mended(tmp_path: Path) -> None:
+    async def story(remote: Remote) -> None:
+        refused = await deliver(remote)
+        mended = Settings(
+            b"mx.lab.test", {}, NOBODY, smarthosts={b"": smarthost(sink.port, b"joe", tmp_path / "pem")}
+        )
+        remote.take_up(mended, Resolver([Server("127.0.0.1", names.port)], (5.0,)))
+        assert Verdict.DONE is (await deliver(remote)).verdict
+        assert Verdict.TRY_AGAIN is refused.verdict
+        assert b"smarthost a.test refused our user and password. (#4.7.8)" in refused.text
+
+    with isp(tmp_path / "pem") as sink, NameServer(RECORDS) as names:
+        tell(story, 25, smarthosts={b"": smarthost(sink.port, b"joe", tmp_path / "pem", b"old")})
+
+
+def test_a_next_hop_of_whom_tls_is_demanded_since_the_last_hup_gets_nothing_in_the_clear() -> None:
+    async def story(remote: Remote) -> None:
+        begun = asyncio.create_task(deliver(remote, b"joe@bare.test"))
+        while b"DATA" not in sink.dialogue:
+            await asyncio.sleep(0.005)
+        strict = Settings(b"mx.lab.test", {}, NOBODY, port=sink.port, tls=TlsHosts({b"bare.test": b""}))
+        remote.take_up(strict, Resolver([Server("127.0.0.1", names.port)], (5.0,)))
+        taken.set()
+
+        assert Verdict.DONE is (await begun).verdict
+        assert b"offers no TLS" in (await deliver(remote, b"joe@bare.test")).text
+
+    taken = threading.Event()
+    with NextHop({"message": taken}, at=("127.0.0.2", 0)) as sink, NameServer(RECORDS) as names:
+        tell(story, sink.port)
+        assert 1 == len(sink.messages)
+
+
+def test_cas_that_cannot_be_read_keep_the_mail(tmp_path: Path) -> None:
+    async def story(remote: Remote) -> None:
+        report = Report(Verdict.TRY_AGAIN, sentences.no_ca(bytes(tmp_path / "gone")))
+        assert report == await deliver(remote)
+
+    tell(story, 25, smarthosts={b"": smarthost(25, b"joe", tmp_path / "gone")})
+
+
 def qmail_remote(home: Path, *argv: str, stdin: int) -> list[bytes]:
     """The fields that the program prints."""
     program = (
@@ -285,6 +369,19 @@ def test_qmail_remote_delivers_its_standard_input(home: Path, piped: bool) -> No
     assert [b"r", b"h", b"K"] == [field[:1] for field in fields]
     assert b"a\r\n" == taken.body
     assert b"QUIT" == sink.dialogue[-1]
+
+
+def test_qmail_remote_logs_in_to_a_smarthost(home: Path) -> None:
+    with isp(home / "pem") as sink, NameServer(RECORDS) as names:
+        (home / "control" / "nameserver").write_text(f"{names.at}\n")
+        line = f"@x.test:a.test:{sink.port}|starttls|{home}/pem|joe|secret\n"
+        (home / "control" / "smarthosts").write_text(line)
+        stdin = message_on_descriptor(home, piped=False)
+        fields = qmail_remote(home, "far.test", "s@x.test", "joe@far.test", stdin=stdin)
+        os.close(stdin)
+
+    assert [b"r", b"K"] == [field[:1] for field in fields]
+    assert [b"joe"] == [taken.user for taken in sink.messages]
 
 
 def test_qmail_remote_says_what_is_missing(home: Path) -> None:

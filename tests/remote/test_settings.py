@@ -6,6 +6,7 @@ import pytest
 
 from appliance.formats.outcome import Temporary
 from appliance.remote.settings import read_settings
+from appliance.remote.tls import TlsHosts
 from appliance.system.control import Control
 
 
@@ -20,7 +21,7 @@ def test_a_missing_file_is_its_default(tmp_path: Path) -> None:
 
     assert (b"mx.lab.test", {}, 25) == (settings.helohost, settings.routes, settings.port)
     assert (60, 1200, 20) == (settings.timeout_connect, settings.timeout_remote, settings.connections)
-    assert settings.may_start_tls(b"far.test")
+    assert ({}, TlsHosts()) == (settings.smarthosts, settings.tls)
 
 
 def test_every_file_counts(tmp_path: Path) -> None:
@@ -46,26 +47,25 @@ def test_without_a_name_of_our_own_there_are_no_settings(tmp_path: Path) -> None
         read_settings(Control(tmp_path), {})
 
 
-@pytest.mark.parametrize(
-    ("names", "may"),
-    [
-        ((b"far.test", b"mx.far.test", b"192.0.2.9"), True),
-        ((b"OLD.test", b"mx.far.test", b"192.0.2.9"), False),
-        ((b"far.test", b"mx.old.test", b"192.0.2.9"), True),
-        ((b"far.test", b"mx.broken.test", b"192.0.2.9"), False),
-        ((b"broken.test", b"mx.far.test", b"192.0.2.9"), True),
-        ((b"far.test", b"mx.far.test", b"192.0.2.1"), False),
-    ],
-)
-def test_hosts_without_tls_are_named_by_domain_name_address_or_suffix(
-    tmp_path: Path, names: tuple[bytes, ...], may: bool
-) -> None:
-    control = write(tmp_path, me="mx.lab.test\n", notlshosts="old.test\n.broken.test\n192.0.2.1\n")
+def test_smarthosts_and_hosts_of_tls_are_read(tmp_path: Path) -> None:
+    control = write(
+        tmp_path,
+        me="mx.lab.test\n",
+        notlshosts="Old.test\n",
+        tlshosts="Far.test\n",
+        smarthosts="@example.org:smtp.isp.test|starttls||joe|secret\n",
+    )
 
-    assert may is read_settings(control, {}).may_start_tls(*names)
+    settings = read_settings(control, {})
+
+    assert TlsHosts({b"far.test": b""}, never=frozenset({b"old.test"})) == settings.tls
+    assert b"smtp.isp.test" == settings.smarthosts[b"@example.org"].relay
 
 
-def test_a_star_is_every_host(tmp_path: Path) -> None:
-    control = write(tmp_path, me="mx.lab.test\n", notlshosts="*\n")
+def test_a_smarthost_that_cannot_be_understood_leaves_no_settings(tmp_path: Path) -> None:
+    control = write(tmp_path, me="mx.lab.test\n", smarthosts=":smtp.isp.test|joe|secret\n")
 
-    assert not read_settings(control, {}).may_start_tls(b"far.test")
+    with pytest.raises(Temporary, match="smarthosts") as caught:
+        read_settings(control, {})
+
+    assert "secret" not in caught.value.sentence

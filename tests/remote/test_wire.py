@@ -3,12 +3,16 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from appliance.formats.outcome import FormatError
 from appliance.net.loop import run
-from appliance.remote.wire import Wire
+from appliance.remote.mx import Exchanger
+from appliance.remote.tls import Policy, Terms, TlsHosts
+from appliance.remote.wire import Wire, finish_goodbyes
+from tests.support.certificate import self_signed, server_context
 
 
 class Parrot(Wire):
@@ -91,5 +95,23 @@ def test_closing_lets_what_was_written_go_out() -> None:
         wire.close()
         assert wire.lost
         assert b"goodbye" == await asyncio.to_thread(peer.recv, 10)
+
+    talk(story)
+
+
+def test_a_peer_that_answers_no_goodbye_is_left_after_a_moment(tmp_path: Path) -> None:
+    server = server_context(self_signed(tmp_path / "pem"))
+    terms = Policy(TlsHosts()).terms(b"sink.test", Exchanger(0, "127.0.0.2", b"sink.test"))
+    assert isinstance(terms, Terms)
+    assert terms.context is not None
+    client = terms.context
+
+    async def story(wire: Parrot, peer: socket.socket) -> None:
+        peer.setblocking(True)
+        shaking = asyncio.create_task(asyncio.to_thread(server.wrap_socket, peer.dup(), server_side=True))
+        assert await wire.encrypt(client, None)
+        with await shaking:
+            wire.close()
+            await asyncio.wait_for(finish_goodbyes(), 20)
 
     talk(story)

@@ -2,15 +2,17 @@
 
     with NextHop({"RCPT": ["250 ok", "550 no"], "message": LEAVE}) as sink: ... sink.port, sink.messages
 
-The script gives the reply to what is said: greet EHLO HELO STARTTLS MAIL RCPT DATA message RSET QUIT, and
-body, after a message's first line. A list is used up from its front, then the usual reply follows. A number
-stalls for that many seconds and then leaves, an event is waited for. With `extensions` it answers EHLO by
-them, with a TLS context STARTTLS. As a program it takes everything:
+The script gives the reply to what is said: greet EHLO HELO STARTTLS AUTH MAIL RCPT DATA message RSET QUIT,
+and body, after a message's first line. A list is used up from its front, then the usual reply follows. A
+number stalls for that many seconds and then leaves, an event is waited for. With `extensions` it answers
+EHLO by them, with a TLS context STARTTLS, or TLS from the first byte if it is `implicit`. With `logins` it
+takes no mail before AUTH PLAIN or LOGIN, and no AUTH before TLS. As a program it takes everything:
 
     python -m tests.support.nexthop --port 2525 --reply 'RCPT=550 no such user' --save folder
 """
 
 import argparse
+import base64
 import contextlib
 import socket
 import ssl
@@ -43,6 +45,7 @@ class Taken(NamedTuple):
     recipients: tuple[bytes, ...]
     body: bytes
     tls: bool
+    user: bytes = b""
 
 
 class _Left(Exception):
@@ -58,6 +61,9 @@ class NextHop:
         extensions: Sequence[str] = (),
         context: ssl.SSLContext | None = None,
         at: tuple[str, int] = ("127.0.0.1", 0),
+        *,
+        implicit: bool = False,
+        logins: Mapping[bytes, bytes] | None = None,
     ) -> None:
         self.script = {
             key: [*step] if isinstance(step, list) else step for key, step in (script or {}).items()
@@ -67,6 +73,8 @@ class NextHop:
         self.dialogue: list[bytes] = []
         self.connections = 0
         self.most_at_once = 0
+        self.implicit = implicit
+        self.logins = logins
         self._context = context
         self._open: set[_Session] = set()
         self._changed = threading.Condition()
@@ -169,10 +177,13 @@ class _Session:
         self._socket = connection
         self._stream: BinaryIO = connection.makefile("rb")
         self._tls = False
+        self._user = b""
         self._sender: bytes | None = None
         self._recipients: list[bytes] = []
 
     def run(self) -> None:
+        if self._hop.implicit:
+            self._start_tls()
         self._say("greet")
         for line in self._lines():
             self._hop.hear(line.rstrip(b"\r\n"))
@@ -200,6 +211,12 @@ class _Session:
         if (verb == "RCPT" and self._sender is None) or (verb == "DATA" and not self._recipients):
             self._send("503 not yet")
             return
+        if self._hop.logins is not None and verb == "MAIL" and not self._user:
+            self._send("530 5.7.0 log in first")
+            return
+        if verb == "AUTH" and "AUTH" not in self._hop.script:
+            self._log_in(line.split()[1])
+            return
         consent = self._say(verb)[:1] in "23"
         if verb == "MAIL" and consent:
             self._sender, self._recipients = line[line.find(b"<") + 1 : line.rfind(b">")], []
@@ -217,6 +234,28 @@ class _Session:
         words = ["sink.test", *offered]
         return [f"250-{word}" for word in words[:-1]] + [f"250 {words[-1]}"]
 
+    def _log_in(self, mechanism: bytes) -> None:
+        if self._hop.logins is None or not self._tls:
+            self._send("503 not here")
+        elif mechanism == b"PLAIN":
+            _, user, password = self._ask("334 ").split(b"\0")
+            self._admit(user, password)
+        else:
+            self._admit(self._ask("334 VXNlcm5hbWU6"), self._ask("334 UGFzc3dvcmQ6"))
+
+    def _ask(self, challenge: str) -> bytes:
+        self._send(challenge)
+        line = self._stream.readline()
+        self._hop.hear(line.rstrip(b"\r\n"))
+        return base64.b64decode(line)
+
+    def _admit(self, user: bytes, password: bytes) -> None:
+        if (self._hop.logins or {}).get(user) == password:
+            self._user = user
+            self._send("235 welcome")
+        else:
+            self._send(f"535 5.7.8 {user.decode()} is not {password.decode()}")
+
     def _take_message(self) -> None:
         lines: list[bytes] = []
         for line in self._lines():
@@ -224,7 +263,9 @@ class _Session:
                 body = b"".join(text[1:] if text.startswith(b".") else text for text in lines)
                 reply = self._hop.reply_to("message")
                 if reply[:1] == "2":  # kept before the client can know it
-                    self._hop.take(Taken(self._sender or b"", tuple(self._recipients), body, self._tls))
+                    self._hop.take(
+                        Taken(self._sender or b"", tuple(self._recipients), body, self._tls, self._user)
+                    )
                 self._sender, self._recipients = None, []
                 self._send(reply)
                 return
