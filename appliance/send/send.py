@@ -20,17 +20,17 @@ from appliance.queue.timeouts import prepare_timeouts
 from appliance.send import lines
 from appliance.send.acceptance import Acceptance
 from appliance.send.channel import Channel
+from appliance.send.delay import Delay
 from appliance.send.disk import Disk
 from appliance.send.ending import Ending
-from appliance.send.delay import Delay
 from appliance.send.holding import Holding
 from appliance.send.intake import Intake
 from appliance.send.jobs import Jobs
 from appliance.send.message import Work
 from appliance.send.notices import Notices
+from appliance.send.orders import Orders
 from appliance.send.schedule import Schedule
 from appliance.send.settings import Settings, read_settings
-from appliance.send.orders import Orders
 from appliance.send.settling import LOOK_S, Settling
 from appliance.send.startup import Startup
 from appliance.system import log, privileges
@@ -200,6 +200,7 @@ class Send:
         except Temporary as error:
             log.line(f"alert: unable to reread controls: {error.sentence}")
             return
+        self._acceptance.queue_extra = self._work.settings.queue_extra
         for channel, limit in zip(self._channels, self._work.settings.concurrency, strict=True):
             channel.limit = limit
 
@@ -210,7 +211,6 @@ class Send:
             return True
         return self._disk.is_idle and not any(channel.open for channel in self._channels)
 
-        self._acceptance.queue_extra = self._work.settings.queue_extra
     def _stop(self) -> None:
         self._disk.close()
         self._log.close()

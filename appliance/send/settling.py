@@ -146,6 +146,7 @@ class Settling:
                     when = next_retry(when, message.birth, attempt.channel)
                     if attempt.why:
                         layout.note_deferral(name, message.number, attempt.why)
+                    self._delay.look(message)
                 layout.set_next_try(name, message.number, when)
                 self._schedules[attempt.channel].push(when, message.number)
         except OSError as error:
@@ -156,6 +157,5 @@ class Settling:
             return
         if any(layout.has_channel(channel, message.number) for channel in CHANNEL_NAMES):
             self._work.messages.pop(message.number, None)
-                    self._delay.look(message)
         else:
             self._ending.finish(message)
