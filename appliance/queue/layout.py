@@ -248,13 +248,6 @@ class Layout:
         except (OSError, ValueError):
             return None
 
-    def _set_time(self, name: str, number: int, when: int) -> None:
-        os.utime(self.path(name, number), (when, when))
-
-    # -- looking over all ------------------------------------------------------------------------
-
-    def waiting(self, channel: str, part: int) -> Iterator[tuple[int, int]]:
-        """Number and next try (seconds since 1970) of what waits in one part of a channel."""
     def mark_told(self, number: int) -> bool:
         """Mark that the sender heard of the delay; False if it is marked, or cannot be."""
         try:
@@ -268,6 +261,13 @@ class Layout:
         with contextlib.suppress(OSError):
             os.removexattr(self.path("info", number), _TOLD)
 
+    def _set_time(self, name: str, number: int, when: int) -> None:
+        os.utime(self.path(name, number), (when, when))
+
+    # -- looking over all ------------------------------------------------------------------------
+
+    def waiting(self, channel: str, part: int) -> Iterator[tuple[int, int]]:
+        """Number and next try (seconds since 1970) of what waits in one part of a channel."""
         with os.scandir(self._folder(channel, part)) as entries:
             for entry in entries:
                 if _is_number(entry.name, part):
