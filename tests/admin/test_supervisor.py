@@ -4,7 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from appliance.admin.supervisor import Program, answers, programs, read_again, states, take_up
+from appliance.admin.supervisor import (
+    Program,
+    Refusal,
+    Unreachable,
+    answers,
+    life,
+    programs,
+    read_again,
+    settled,
+    signal,
+    start,
+    states,
+    stop,
+    take_up,
+)
 from appliance.formats.outcome import Temporary
 from appliance.system.place import Place
 from tests.support.configs import place_in
@@ -53,6 +67,32 @@ def test_daemons_are_told_to_read_again_and_changes_are_taken_up(place: Place) -
         assert (["send", "smtpd"], ["started"]) == (told, notes_of(place, "pop3d"))
         assert {"pop3d: removed process group", "popup: added process group"} <= set(words)
         assert ["started", "HUP"] == notes_of(place, "send")
+
+
+def test_a_program_is_started_stopped_and_signalled(place: Place) -> None:
+    with supervised(place, ["send"]):
+        began = settled(place, "send")
+        with pytest.raises(Refusal, match="supervisor: ALREADY_STARTED: send"):
+            start(place, "send")
+        signal(place, "send", "HUP")
+        wait_for(lambda: "HUP" in notes_of(place, "send"))
+        stop(place, "send")
+        ended = settled(place, "send")
+        with pytest.raises(Refusal, match="supervisor: NOT_RUNNING: send"):
+            signal(place, "send", "HUP")
+        start(place, "send")
+        again = settled(place, "send")
+
+    assert ("RUNNING", "STOPPED", 0, "RUNNING") == (began.state, ended.state, ended.pid, again.state)
+    assert 0 < began.since <= ended.since <= again.since
+    assert 0 != began.pid != again.pid
+
+
+def test_nobody_is_told_from_no_such_program(place: Place) -> None:
+    with pytest.raises(Unreachable, match="supervisor: No such file or directory"):
+        life(place, "send")
+    with supervised(place, ["send"]), pytest.raises(Refusal, match="supervisor: BAD_NAME: smtpd"):
+        life(place, "smtpd")
 
 
 def test_states_are_for_programs() -> None:

@@ -134,10 +134,14 @@ def open_folder() -> Iterator[Path]:
         yield folder
 
 
-def test_as_a_process_it_takes_mail_and_stops_on_term(open_folder: Path) -> None:
+@pytest.mark.parametrize(("is_to_stay_down", "code"), [(False, 0), (True, send.STAY_DOWN)])
+def test_as_a_process_it_takes_mail_and_stops_on_term(
+    open_folder: Path, is_to_stay_down: bool, code: int
+) -> None:
     (open_folder / "control").mkdir()
     (open_folder / "run").mkdir()
     (open_folder / "control" / "me").write_text("mx.example.test\n")
+    (open_folder / "run" / "send.down").touch()  # of one that was killed: nobody orders this one down yet
     client, envelope = QueueClient(open_folder / "run" / "queue.sock"), Envelope(b"", (b"a@x.test",))
     deadline, number = time.monotonic() + 10, 0
     with subprocess.Popen(
@@ -151,10 +155,12 @@ def test_as_a_process_it_takes_mail_and_stops_on_term(open_folder: Path) -> None
             with contextlib.suppress(Temporary):
                 number = client.submit(envelope, b"b\n")
             time.sleep(0.02)
+        if is_to_stay_down:
+            (open_folder / "run" / "send.down").touch()
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=10)
 
-    assert 0 == process.returncode
+    assert code == process.returncode
     assert f"send: new msg {number}\n" in log
     assert "send: status: exiting\n" in log
 

@@ -38,6 +38,7 @@ def test_what_lies_in_the_home_moves_with_it() -> None:
     assert Path("/h/alias") == place.alias
     assert Path("/h/rules") == place.rules
     assert Path("/h/queue") == place.queue
+    assert Path("/h/run/send.down") == place.send_down
     assert Path("/h/passwords") == place.passwords
     assert Path("/h/run") == place.run
 
