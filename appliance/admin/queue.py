@@ -10,10 +10,12 @@ import click
 
 from appliance.admin import output
 from appliance.admin.context import Context, json_option
+from appliance.admin.queue_backup import backup
 from appliance.admin.queue_causes import LOOKED_AT, tell_causes
 from appliance.admin.queue_fsck import fsck
 from appliance.admin.queue_hold import hold, release
 from appliance.admin.queue_orders import drop, rejuvenate, retry
+from appliance.admin.queue_restore import restore
 from appliance.admin.queue_show import show
 from appliance.admin.queue_text import age, readable
 from appliance.queue import census
@@ -145,5 +147,5 @@ def _next(line: Line, now: int) -> str:
     return _UNKNOWN if line.next_try is None else age(line.next_try - now)
 
 
-for command in (show, retry, hold, release, drop, rejuvenate, fsck):
+for command in (show, retry, hold, release, drop, rejuvenate, backup, restore, fsck):
     queue.add_command(command)

@@ -70,13 +70,17 @@ class Abandon(NamedTuple):
 
 
 class Word(enum.Enum):
-    """What may be ordered about a message that waits."""
+    """What may be ordered about a message that waits; the last four are about all deliveries."""
 
     RETRY = b"R"
     DROP = b"D"
     BOUNCE = b"B"
     HOLD = b"H"
     RELEASE = b"L"
+    PAUSE = b"P"
+    PAUSE_NOW = b"N"
+    STAY = b"S"
+    RESUME = b"C"
 
 
 class Order(NamedTuple):

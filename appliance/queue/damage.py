@@ -10,7 +10,7 @@ from appliance.formats.outcome import FormatError
 from appliance.queue import census
 from appliance.queue.layout import CHANNELS, SPLIT, Layout
 
-_TOP = {"mess", "info", *CHANNELS, "hold", "bounce", "todo", "intd", "pid", "lock"}
+_TOP = {"mess", "info", *CHANNELS, "hold", "bounce", "todo", "intd", "pid", "lock", "backup"}
 _SEGMENT = re.compile(r"[0-9]+(\.log|\.spare)?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 

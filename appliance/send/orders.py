@@ -1,4 +1,4 @@
-"""Owns what root may order about a message that waits: try it now, drop it, bounce it, hold it, release it.
+"""Owns what root may order: to try a message now, drop, bounce, hold or release it; to let deliveries pause.
 
 send itself does it, so that nobody else ever takes a file of the queue away under it. A message that is
 being delivered is left alone: it is asked for again when its try is over.
@@ -13,6 +13,7 @@ from appliance.send.ending import Ending
 from appliance.send.holding import NOT_WAITING, REFUSED, UNDER_WAY, Holding
 from appliance.send.message import Work
 from appliance.send.schedule import CHANNEL_NAMES, Schedule
+from appliance.send.stillness import Stillness
 from appliance.system.log import line
 
 GIVEN_UP = b"The postmaster of this host has given this message up. (#5.0.0)\n"
@@ -22,12 +23,18 @@ class Orders:
     """Acts on orders."""
 
     def __init__(
-        self, work: Work, schedules: tuple[Schedule, Schedule], ending: Ending, holding: Holding
+        self,
+        work: Work,
+        schedules: tuple[Schedule, Schedule],
+        ending: Ending,
+        holding: Holding,
+        stillness: Stillness,
     ) -> None:
         self._work = work
         self._schedules = schedules
         self._ending = ending
         self._holding = holding
+        self._stillness = stillness
 
     def act(self, order: Order, uid: int) -> Report:
         """Do what the user orders; the answer's text is a sentence."""
@@ -39,6 +46,8 @@ class Orders:
                 return self._holding.hold(number, uid)
             case Word.RELEASE:
                 return self._holding.release(number, uid)
+            case Word.PAUSE | Word.PAUSE_NOW | Word.STAY | Word.RESUME:
+                return self._stillness.act(order.word)
             case Word.DROP | Word.BOUNCE:
                 return self._give_up(number, order.word, uid)
 

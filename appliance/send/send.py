@@ -12,10 +12,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from appliance.formats.outcome import Temporary
 from appliance.queue.layout import Layout, claim, prepare
 from appliance.queue.log import Log
+from appliance.queue.restored import refuse_half
 from appliance.queue.timeouts import prepare_timeouts
 from appliance.send import lines
 from appliance.send.acceptance import Acceptance
@@ -33,6 +35,7 @@ from appliance.send.schedule import Schedule
 from appliance.send.settings import Settings, read_settings
 from appliance.send.settling import LOOK_S, Settling
 from appliance.send.startup import Startup
+from appliance.send.stillness import Stillness
 from appliance.system import log, privileges
 from appliance.system.control import Control
 from appliance.system.place import Place
@@ -45,6 +48,7 @@ STAY_DOWN = 99
 
 RECONNECT_S = 0.25
 IDLE_S = 60.0
+PAUSED_S = 0.05
 
 Act = Callable[[int], None]
 
@@ -77,7 +81,9 @@ class Send:
         self._intake = Intake(listener, self._selector, self._acceptance, self._layout, self._disk)
         self._intake.accepted = self._jobs.accept
         holding = Holding(self._work, self._schedules, self._jobs)
-        self._intake.ordered = Orders(self._work, self._schedules, self._ending, holding).act
+        self._stillness = Stillness(self._work, self._channels[0], self._disk)
+        orders = Orders(self._work, self._schedules, self._ending, holding, self._stillness)
+        self._intake.ordered = orders.act
         self._selector.register(self._disk.wakeup, selectors.EVENT_READ, lambda _events: self._disk.act())
         self._signals: set[int] = set()
         self._exit_by: float | None = None
@@ -98,15 +104,17 @@ class Send:
             act(events)
         self._work.now = int(time.time())
         self._act_on_signals()
-        self._ending.retry_postponed()
+        if not self._stillness.is_still:
+            self._ending.retry_postponed()
         self._acceptance.commit()
-        if self._exit_by is None:
+        if self._exit_by is None and not self._stillness.is_asked:
             self._connect()
             self._startup.read_on()
             self._jobs.fill()
-            self._acceptance.commit()
+        self._acceptance.commit()
         self._settling.look_for_old()
         self._settling.write()
+        self._stillness.look()
         self._intake.pause(not self._settling.has_room)
         # First the log: a delivery that a crash cuts off was told of before it could begin.
         log.flush()
@@ -117,6 +125,8 @@ class Send:
     def _patience(self) -> float:
         if self._exit_by is not None:
             return 0.05
+        if self._stillness.is_asked:
+            return PAUSED_S
         if not self._startup.is_over:
             return 0.0
         if any(channel.connection is None for channel in self._channels):
@@ -145,7 +155,7 @@ class Send:
                 self._selector.unregister(channel.connection)
                 reports = channel.lose()
             for frame in reports:
-                self._jobs.report(channel, frame.delivery, frame.report)
+                self._stillness.hear(partial(self._jobs.report, channel, frame.delivery, frame.report))
 
         return act
 
@@ -192,6 +202,7 @@ class Send:
         """Start no more deliveries. Mail is taken until the end: only the next send will deliver it."""
         if self._exit_by is None:
             log.line(lines.status(self._channels, " exitasap"))
+        self._stillness.end()
         self._exit_by = min(limit, self._exit_by or math.inf)
 
     def _reread(self) -> None:
@@ -236,6 +247,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         settings = read_settings(Control(place.control))
         prepare(place.queue, privileges.identity_of("qmailq"))
+        refuse_half(place.queue)
         prepare_timeouts(place.queue)
         with privileges.acting_as("qmailq"):
             claim(place.queue)

@@ -6,9 +6,12 @@ import errno
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from appliance.system import log
 
 
 class Identity(NamedTuple):
@@ -39,6 +42,7 @@ IDENTITIES = {
 }
 """qmail's users and groups by number, the same in the image and in `make run` as root."""
 
+_FULL_S = 0.1
 _UNCHANGED = 0xFFFFFFFF  # setresuid(2) takes it for "as it is": root would stay root
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
@@ -63,12 +67,12 @@ def become(name: str) -> None:
 
 
 @contextlib.contextmanager
-def acting_as(name: str) -> Iterator[None]:
-    """Do something as a daemon's user and be root again afterwards; as anybody else nothing changes."""
+def acting_as(who: str | Identity) -> Iterator[None]:
+    """Do something as a daemon's or another user and be root again then; as anybody else nothing changes."""
     if not is_root():
         yield
         return
-    mine, other = Identity(os.geteuid(), os.getegid()), IDENTITIES[name]
+    mine, other = Identity(os.geteuid(), os.getegid()), IDENTITIES[who] if isinstance(who, str) else who
     os.setegid(other.gid)
     os.seteuid(other.uid)
     try:
@@ -105,6 +109,22 @@ def admits(connection: socket.socket, *names: str) -> bool:
     """Whether the peer runs as one of these users, as root, or as ourselves."""
     uid = peer(connection).uid
     return uid in (0, os.geteuid()) or any(uid == IDENTITIES[name].uid for name in names)
+
+
+def accept(listener: socket.socket) -> socket.socket | None:
+    """The next connection; None if it has gone again, or (after a moment) if no descriptor is free for it.
+
+    The moment bounds the turns of a loop that is told of the same connection again and again.
+    """
+    try:
+        return listener.accept()[0]
+    except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        return None
+    except OSError as error:
+        log.line(f"warning: unable to accept: {error.strerror}")
+        log.flush()
+        time.sleep(_FULL_S)
+        return None
 
 
 def bind_unix(path: Path) -> socket.socket:
