@@ -4,6 +4,7 @@ Everything is handed on or answered in the turn in which it comes. A work has a 
 which its worker reports; who asked gets the number that he gave.
 """
 
+import contextlib
 import itertools
 import os
 import socket
@@ -20,7 +21,7 @@ from appliance.local.users import Users
 from appliance.local.worker import NO_MESSAGE
 from appliance.protocols import spawn
 from appliance.system import privileges
-from appliance.system.control import Control
+from appliance.system.control import Control, Watch
 from appliance.system.place import Place
 from appliance.system.privileges import Identity
 
@@ -66,6 +67,7 @@ class Dispatch:
         self._asked: dict[int, Asked] = {}
         self._numbers = itertools.count(1)
         self.stopping = False
+        self._watch = Watch(self._control)
         self.read_control()
 
     def read_control(self) -> None:
@@ -203,6 +205,9 @@ class Dispatch:
             raise FormatError("smtpd asks for addresses")
         number = next(self._numbers) & 0xFFFFFFFF
         self._asked[number] = Asked(link, payload[:4], _ANSWER)
+        if self._watch.has_changed():  # smtpd has noticed, too
+            with contextlib.suppress(Temporary):
+                self.read_control()
         route = self._rewriter.rewrite(payload[4:])
         local, _, domain = route.address.rpartition(b"@")
         if route.channel == "remote":

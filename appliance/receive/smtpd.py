@@ -23,7 +23,7 @@ from appliance.receive.policy import Policy
 from appliance.receive.recipients import Recipients
 from appliance.receive.replies import Reply
 from appliance.system import log
-from appliance.system.control import Control
+from appliance.system.control import Control, Watch
 from appliance.system.place import Place
 from appliance.system.privileges import become
 
@@ -172,6 +172,7 @@ class Worker:
         self.desk = Desk(policy, queue, self._recipients, time.time, offers_tls=tls_context is not None)
         self.template = dict(SMTP(object(), tls_context=tls_context, hostname="", loop=self.loop).__dict__)
         self.template["_timeout_handle"] = self.loop.call_later(0, lambda: None)
+        self._watch = Watch(Control(place.control))
 
     def reload(self) -> None:
         """Read the control files again: sessions go on by the new ones with their next transaction."""
@@ -179,9 +180,14 @@ class Worker:
         self.desk.policy = Policy.read(self._place)
 
     async def look_after(self) -> None:
-        """Look at all sessions once a second."""
+        """Look once a second at all sessions, and whether control files were changed."""
         while True:
             await asyncio.sleep(1)
+            if self._watch.has_changed():
+                try:
+                    self.reload()
+                except Temporary as error:
+                    log.line(f"warning: keeping what was read before: {error.sentence}")
             now = self.loop.time()
             for session in list(self.sessions):
                 session.look(now)

@@ -1,17 +1,19 @@
 """Owns reading of qmail's control files (qmail-control(5)): one file a setting, missing means default."""
 
 import os
+import time
 from pathlib import Path
 
 from appliance.formats import control
 from appliance.formats.outcome import Temporary
 from appliance.formats.rewrite import Rewriter
 
+WATCH_S = 1.0
 SENTENCE = "Unable to read controls (#4.3.0)."
 
 
 class Control:
-    """A control folder; every reading goes to the disk, so a daemon reads once at start and at HUP."""
+    """A control folder; every reading goes to the disk, so a daemon reads at start, at HUP, or by Watch."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,6 +39,15 @@ class Control:
             return None
         except OSError as error:
             raise Temporary(f"{SENTENCE} {name}: {error.strerror}") from error
+
+    def state(self) -> tuple[tuple[str, int, int, int], ...]:
+        """What tells one state of the folder from another: names, inodes, sizes, times; () if closed."""
+        try:
+            with os.scandir(self._folder) as entries:
+                found = [(entry.name, entry.stat()) for entry in entries]
+        except OSError:
+            return ()
+        return tuple(sorted((name, st.st_ino, st.st_size, st.st_mtime_ns) for name, st in found))
 
     def line(self, name: str, default: bytes | None = None) -> bytes | None:
         """The first line without trailing blanks (control_readline)."""
@@ -76,3 +87,20 @@ class Control:
             self.line("envnoathost"),
             self.or_me("me") if me is None else me,
         )
+
+
+class Watch:
+    """Notices that control files were changed, for daemons in place of programs that read them each time."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._known = control.state()
+        self._next = 0.0
+
+    def has_changed(self) -> bool:
+        """Whether a file is another than at the last look; there is one a second at most."""
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + WATCH_S
+        known, self._known = self._known, self._control.state()
+        return known != self._known

@@ -126,6 +126,14 @@ def test_control_without_me_cannot_be_read_and_what_was_read_stays(desk: Desk) -
     assert [(b"A", b"\0\0\0\7K")] == desk.hear(desk.smtpd)
 
 
+def test_what_is_local_is_known_without_a_signal(desk: Desk) -> None:
+    (desk.folder / "control" / "locals").write_bytes(b"other.test\n")
+
+    desk.smtpd.sendall(format_frame(b"Q", b"\0\0\0\7nobody@h.test"))
+
+    assert [(b"A", b"\0\0\0\7K")] == desk.hear(desk.smtpd)
+
+
 def test_a_damaged_cdb_defers(desk: Desk) -> None:
     (desk.folder / "users" / "cdb").write_bytes(b"")
 

@@ -177,21 +177,33 @@ def test_a_tls_listener_needs_no_starttls() -> None:
         assert b" with ESMTPS; " in rig.messages[-1].body
 
 
+def is_refused(peer: dialogue.Socket) -> bool:
+    """Whether the recipient is refused in a new transaction."""
+    peer.say(ENVELOPE[0])
+    peer.hear()
+    peer.say(ENVELOPE[1])
+    return peer.hear().startswith(b"553 ")
+
+
 def test_hup_takes_the_new_policy_and_keeps_the_session() -> None:
     with smtpd({}) as rig, wire(rig, *ENVELOPE[:2]) as peer:
         (rig.place.control / "rcpthosts").write_text("other.test\n")
         (rig.place.control / "concurrencyincoming").write_text("123\n")
         rig.process.send_signal(signal.SIGHUP)
 
-        def refused() -> bool:
-            peer.say(ENVELOPE[0])
-            peer.hear()
-            peer.say(ENVELOPE[1])
-            return peer.hear().startswith(b"553 ")
-
-        wait_for(refused)
+        wait_for(lambda: is_refused(peer))
         with wire(rig):
             wait_for(lambda: "tcpserver: status: 2/123" in rig.log)
+
+
+def test_a_control_file_that_was_edited_holds_without_a_signal() -> None:
+    with smtpd({}) as rig, wire(rig, *ENVELOPE[:2]) as peer:
+        (rig.place.control / "badmailfrom").mkdir()
+        (rig.place.control / "rcpthosts").write_text("other.test\n")
+        wait_for(lambda: "keeping what was read before" in rig.log)
+        (rig.place.control / "badmailfrom").rmdir()
+
+        wait_for(lambda: is_refused(peer))
 
 
 def test_a_hup_that_finds_no_control_files_keeps_the_old() -> None:

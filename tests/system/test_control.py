@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.outcome import Temporary
-from appliance.system.control import Control
+from appliance.system.control import Control, Watch
 
 
 @pytest.fixture
@@ -90,3 +90,30 @@ def test_the_rewriter_is_made_of_five_files(tmp_path: Path) -> None:
     ]
     (tmp_path / "locals").unlink()
     assert "local" == Control(tmp_path).rewriter(b"other.test").rewrite(b"a@other.test").channel
+
+
+def test_a_change_is_noticed_once_and_at_most_once_a_second(
+    control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.system.control.WATCH_S", 0.0)
+    watch = Watch(control)
+
+    assert not watch.has_changed()
+    with (tmp_path / "locals").open("a") as file:
+        file.write("af.mil\n")
+    assert [True, False] == [watch.has_changed(), watch.has_changed()]
+    (tmp_path / "me").unlink()
+    monkeypatch.setattr("appliance.system.control.WATCH_S", 60.0)
+    assert [True, False] == [watch.has_changed(), watch.has_changed()]
+    (tmp_path / "locals").unlink()
+    assert not watch.has_changed()
+
+
+def test_a_folder_that_is_gone_is_a_change(tmp_path: Path) -> None:
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / "me").touch()
+    watch = Watch(Control(tmp_path / "control"))
+
+    (tmp_path / "control").rename(tmp_path / "elsewhere")
+
+    assert watch.has_changed()
