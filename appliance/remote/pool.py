@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from appliance.formats.smarthosts import Smarthost
 from appliance.remote.connection import Connection
+from appliance.remote.qmtp import QmtpConnection
 from appliance.remote.reports import Outcome
 
 IDLE_S = 5.0
@@ -32,16 +33,20 @@ class NextHop(NamedTuple):
     by_route: bool
     smarthost: Smarthost | None = None
     reading: int = 0
+    by_qmtp: bool = False
 
 
-Turn = Connection | Outcome | None
+Carrier = Connection | QmtpConnection
+"""A connection that takes messages, by whichever protocol."""
+
+Turn = Carrier | Outcome | None
 """An idle connection, the failure of all the others, or the right to open a connection."""
 
 
 @dataclass
 class _Hop:
     busy: int = 0
-    idle: list[tuple[Connection, asyncio.TimerHandle]] = field(default_factory=list)
+    idle: list[tuple[Carrier, asyncio.TimerHandle]] = field(default_factory=list)
     waiting: deque[asyncio.Future[Turn]] = field(default_factory=deque)
 
 
@@ -70,7 +75,7 @@ class Pool:
                 self.leave(next_hop, turned)
             raise
 
-    def leave(self, next_hop: NextHop, connection: Connection | None) -> None:
+    def leave(self, next_hop: NextHop, connection: Carrier | None) -> None:
         """Make room, and hand the connection to who waits, if it may be used again."""
         hop = self._hops[next_hop]
         if connection is not None and not self._is_worth_keeping(connection):
@@ -102,10 +107,10 @@ class Pool:
             while hop.idle:
                 self._drop(next_hop, hop, hop.idle[0][0])
 
-    def _is_worth_keeping(self, connection: Connection) -> bool:
+    def _is_worth_keeping(self, connection: Carrier) -> bool:
         return connection.reusable and connection.transactions < MOST_TRANSACTIONS
 
-    def _take_idle(self, hop: _Hop) -> Connection | None:
+    def _take_idle(self, hop: _Hop) -> Carrier | None:
         while hop.idle:
             connection, timer = hop.idle.pop()
             self._idle -= 1
@@ -115,7 +120,7 @@ class Pool:
             connection.quit()
         return None
 
-    def _keep(self, next_hop: NextHop, hop: _Hop, connection: Connection) -> None:
+    def _keep(self, next_hop: NextHop, hop: _Hop, connection: Carrier) -> None:
         if self._idle >= MOST_IDLE:
             connection.quit()
             return
@@ -124,7 +129,7 @@ class Pool:
         hop.idle.append((connection, timer))
         self._idle += 1
 
-    def _drop(self, next_hop: NextHop, hop: _Hop, connection: Connection) -> None:
+    def _drop(self, next_hop: NextHop, hop: _Hop, connection: Carrier) -> None:
         for entry in [entry for entry in hop.idle if entry[0] is connection]:
             hop.idle.remove(entry)
             self._idle -= 1

@@ -4,7 +4,7 @@ import os
 import random
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import NamedTuple
 
 from appliance.formats.outcome import Temporary, Verdict
@@ -12,10 +12,11 @@ from appliance.formats.smarthosts import DEFAULT_PORTS, find_way
 from appliance.net import loop
 from appliance.net.resolver import Resolver, resolver_of
 from appliance.remote import reports, sentences
-from appliance.remote.connection import Connection, open_dialogue
+from appliance.remote.connection import open_dialogue
 from appliance.remote.message import Message
 from appliance.remote.mx import Exchanger, Search
-from appliance.remote.pool import NextHop, Pool
+from appliance.remote.pool import Carrier, NextHop, Pool
+from appliance.remote.qmtp import open_qmtp, speaks_qmtp
 from appliance.remote.reports import Outcome, format_outcome
 from appliance.remote.routes import parse_relay
 from appliance.remote.settings import Settings, read_settings
@@ -54,6 +55,7 @@ class Remote:
         self._settings = settings
         self._chance = chance
         self._timeouts = timeouts or Timeouts()
+        self._qmtp_timeouts = Timeouts()  # of exchangers that have SMTP as well
         self._readings = 0
         self.take_up(settings, resolver)
 
@@ -67,6 +69,10 @@ class Remote:
 
     def next_hop(self, host: bytes, sender: bytes) -> NextHop:
         """Who takes mail to a host: deliveries of one message to one next hop may share a transaction."""
+        if by_qmtp := find_way(host, sender, self._settings.qmtp_routes, {}):
+            route = parse_relay(by_qmtp.relay)
+            port = route.port or self._settings.qmtp_port
+            return NextHop(route.host.lower(), port, True, reading=self._readings, by_qmtp=True)
         way = find_way(host, sender, self._settings.routes, self._settings.smarthosts)
         port = self._settings.port
         if way is None:
@@ -93,7 +99,7 @@ class Remote:
         self.pool.leave(hop, connection)
         return outcome
 
-    async def _transact(self, hop: NextHop, connection: Connection, delivery: Delivery) -> Outcome:
+    async def _transact(self, hop: NextHop, connection: Carrier, delivery: Delivery) -> Outcome:
         try:
             return await connection.transact(delivery.sender, delivery.recipients, delivery.message)
         except BaseException:
@@ -101,7 +107,7 @@ class Remote:
             self.pool.leave(hop, None)
             raise
 
-    async def _open(self, hop: NextHop) -> Connection | Outcome:
+    async def _open(self, hop: NextHop) -> Carrier | Outcome:
         """A connection that is ready for a transaction; with the failure the next hop is left."""
         try:
             connection = await self._reach(hop)
@@ -112,35 +118,52 @@ class Remote:
             self.pool.fail(hop, connection)
         return connection
 
-    async def _reach(self, hop: NextHop) -> Connection | Outcome:
+    async def _reach(self, hop: NextHop) -> Carrier | Outcome:
         found = await (self._search.relay(hop.host) if hop.by_route else self._search.exchangers(hop.host))
         if isinstance(found, Outcome):
             return found
         for exchanger in found[:MOST_ADDRESSES]:
-            if self._may_try(exchanger.address):
+            if self._may_try(exchanger, self._timeouts):
                 connection = await self._connect(exchanger, hop)
                 if connection is not None:
                     return connection  # as qmail-remote: who answers, but will not, ends the search
         return reports.try_again(sentences.NO_CONNECTION)
 
-    def _may_try(self, address: str) -> bool:
+    def _may_try(self, exchanger: Exchanger, timeouts: Timeouts) -> bool:
         trying_s = max(TRYING_S, self._settings.timeout_connect + 1)
-        return self._timeouts.may_try(address, time.time(), trying_s)
+        return timeouts.may_try(exchanger.address, time.time(), trying_s)
 
-    async def _connect(self, exchanger: Exchanger, hop: NextHop) -> Connection | Outcome | None:
-        """None if nobody answers there; only a timeout is remembered."""
+    async def _connect(self, exchanger: Exchanger, hop: NextHop) -> Carrier | Outcome | None:
+        """None if nobody answers there."""
         terms = self._policy.terms(hop.host, exchanger, hop.smarthost)
         if isinstance(terms, Outcome):
             return terms
+        if hop.by_qmtp:
+            if terms.demanded:
+                return reports.try_again(sentences.in_the_clear(hop.host))
+            return await self._call(exchanger, open_qmtp(exchanger, hop.port, self._settings), self._timeouts)
+        if speaks_qmtp(exchanger) and not terms.demanded and self._may_try(exchanger, self._qmtp_timeouts):
+            by_qmtp = open_qmtp(exchanger, self._settings.qmtp_port, self._settings)
+            connection = await self._call(exchanger, by_qmtp, self._qmtp_timeouts)
+            if connection is not None:
+                return connection
+        by_smtp = open_dialogue(exchanger, hop.port, self._settings, terms)
+        return await self._call(exchanger, by_smtp, self._timeouts)
+
+    async def _call(
+        self, exchanger: Exchanger, opening: Awaitable[Carrier | Outcome], timeouts: Timeouts
+    ) -> Carrier | Outcome | None:
+        """Only a timeout is remembered; a host that answers in any way lives."""
         try:
-            connection = await open_dialogue(exchanger, hop.port, self._settings, terms)
+            reached = await opening
         except TimeoutError:
-            self._timeouts.timed_out(exchanger.address, time.time())
+            timeouts.timed_out(exchanger.address, time.time())
             return None
         except OSError:
-            connection = None
-        self._timeouts.answered(exchanger.address)
-        return connection
+            reached = None
+        for memory in {timeouts, self._timeouts}:
+            memory.answered(exchanger.address)
+        return reached
 
 
 def remote_of(place: Place, environ: Mapping[str, str]) -> Remote:

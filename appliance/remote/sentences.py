@@ -77,6 +77,12 @@ def accepted(peer: bytes, text: bytes) -> bytes:
     return b"%b accepted message.\n" % peer + _said(text)
 
 
+def in_the_clear(host: bytes) -> bytes:
+    """Of a host that control/qmtproutes and control/tlshosts contradict each other about."""
+    sentence = b"Sorry, %b is to be sent to by QMTP, which has no TLS, and TLS is demanded of it. (#4.3.5)\n"
+    return sentence % shown(host)
+
+
 def no_tls(peer: bytes, host: bytes) -> bytes:
     """Of a host that offers no TLS, though nothing may go to it in the clear."""
     return b"Connected to %b but %b offers no TLS, which is demanded of it. (#4.7.4)\n" % (peer, host)

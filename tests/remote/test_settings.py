@@ -30,15 +30,17 @@ def test_every_file_counts(tmp_path: Path) -> None:
         me="mx.lab.test\n",
         helohost="out.lab.test\n",
         smtproutes="Far.test:relay.test:26\n:127.0.0.1\n",
+        qmtproutes="Far.test:hub.test\n",
         timeoutconnect="5\n",
         timeoutremote="0\n",
         concurrencynexthop="3\n",
     )
 
-    settings = read_settings(control, {"TOASTER_SMTP_PORT": "2525"})
+    settings = read_settings(control, {"TOASTER_SMTP_PORT": "2525", "TOASTER_QMTP_PORT": "2209"})
 
     assert (b"out.lab.test", 2525) == (settings.helohost, settings.port)
     assert {b"far.test": b"relay.test:26", b"": b"127.0.0.1"} == settings.routes
+    assert ({b"far.test": b"hub.test"}, 2209) == (settings.qmtp_routes, settings.qmtp_port)
     assert (5, 1, 3) == (settings.timeout_connect, settings.timeout_remote, settings.connections)
 
 
