@@ -69,11 +69,13 @@ class Remote:
 
     def next_hop(self, host: bytes, sender: bytes) -> NextHop:
         """Who takes mail to a host: deliveries of one message to one next hop may share a transaction."""
-        if by_qmtp := find_way(host, sender, self._settings.qmtp_routes, {}):
-            route = parse_relay(by_qmtp.relay)
+        smarthosts = self._settings.smarthosts
+        way = find_way(host, sender, self._settings.qmtp_routes, smarthosts)
+        if way is not None and way.smarthost is None:
+            route = parse_relay(way.relay)
             port = route.port or self._settings.qmtp_port
             return NextHop(route.host.lower(), port, True, reading=self._readings, by_qmtp=True)
-        way = find_way(host, sender, self._settings.routes, self._settings.smarthosts)
+        way = find_way(host, sender, self._settings.routes, smarthosts)
         port = self._settings.port
         if way is None:
             return NextHop(host.lower().removesuffix(b"."), port, by_route=False, reading=self._readings)

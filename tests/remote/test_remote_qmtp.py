@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.outcome import Report, Verdict
+from appliance.formats.smarthosts import Encryption, Smarthost
 from appliance.net.loop import run
 from appliance.net.resolver import Resolver, Server
 from appliance.remote import remote as remote_module
@@ -79,6 +80,23 @@ def test_a_route_by_qmtp_without_a_port_means_209_and_an_empty_one_excepts() -> 
         tell(story, qmtp=sink.port, qmtp_routes=routes, routes={b"far.test": b"127.0.0.1:%d" % other.port})
 
     assert (1, 1) == (len(sink.packages), len(other.messages))
+
+
+def test_a_smarthost_gets_what_is_more_exactly_its_own() -> None:
+    async def story(remote: Remote) -> None:
+        hops = {
+            recipient: remote.next_hop(recipient, b"s@x.test").by_qmtp
+            for recipient in (b"far.test", b"partner.test", b"other.test")
+        }
+        assert {b"far.test": True, b"partner.test": False, b"other.test": False} == hops
+        assert remote.next_hop(b"other.test", b"s@y.test").by_qmtp
+
+    smarthost = Smarthost(b"127.0.0.9", Encryption.OPTIONAL)
+    tell(
+        story,
+        qmtp_routes={b"far.test": b"127.0.0.2", b"": b"127.0.0.2"},
+        smarthosts={b"partner.test": smarthost, b"@x.test": smarthost},
+    )
 
 
 def test_messages_to_one_next_hop_share_a_connection_and_are_limited() -> None:
