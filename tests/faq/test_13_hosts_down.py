@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.formats import tcpto
 from tests.support.simulation import CONCURRENCY, DAY, HOUR, MINUTE, Crowd, Simulation, simulate
 
 WEEK = 7 * DAY
@@ -25,6 +26,7 @@ def test_q13_3_hosts_that_are_down(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             dues.extend(due for due in simulation.dues() if due not in dues)
         simulation.rig.local.read()
         assert [b"s@example.test"] == [bounce.recipient for bounce in simulation.rig.local.deliveries]
+        assert 10 == tcpto.records(simulation.table.read_bytes(), 4)[0].timeouts
 
     attempts = [attempt.when for attempt in simulate(tmp_path, monkeypatch, story).attempts]
 
@@ -65,6 +67,24 @@ def test_q13_3_a_host_that_comes_back_is_not_bombarded(
     assert max(attempt.at_once for attempt in others) <= CONCURRENCY
     assert Counter(when // MINUTE for when in taken).most_common(1)[0][1] < len(taken) / 10
     assert taken[-1] - taken[0] > 3 * HOUR
+
+
+def test_q13_3_a_host_is_asked_again_after_qmail_tcpok(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ALRM alone tries the queue without a connection to who is left alone; with qmail-tcpok it connects."""
+
+    async def story(simulation: Simulation) -> None:
+        await simulation.hand_in([b"joe@far.test"])
+        await simulation.until(1000)
+        assert 2 == len(simulation.host.attempts)
+        await simulation.alarm()
+        assert 2 == len(simulation.host.attempts)
+        simulation.table.write_bytes(tcpto.empty_table(4))  # what qmail-tcpok does
+        await simulation.alarm()
+        assert 3 == len(simulation.host.attempts)
+
+    simulate(tmp_path, monkeypatch, story)
 
 
 def test_q13_3_ten_thousand_messages_for_one_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

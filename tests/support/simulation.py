@@ -6,6 +6,7 @@ clock and the network are not.
 
 import asyncio
 import contextlib
+import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -50,6 +51,17 @@ class Simulation:
     def now(self) -> float:
         """Seconds since the begin."""
         return self._loop.time()
+
+    @property
+    def table(self) -> Path:
+        """The table of hosts that time out, queue/lock/tcpto."""
+        return self.rig.place.queue / "lock" / "tcpto"
+
+    async def alarm(self) -> None:
+        """Let all that waits be tried now (ALRM), and a minute pass."""
+        self.rig.send._signals.add(signal.SIGALRM)
+        self._woken.set()
+        await self.until(self.now + MINUTE)
 
     async def until(self, when: float) -> None:
         """Let time pass."""
