@@ -14,6 +14,7 @@ optional too: the host is treated as any other. Only the password may contain a 
 import enum
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from appliance.formats.outcome import FormatError
@@ -54,6 +55,7 @@ class Way(NamedTuple):
     key: bytes
     relay: bytes
     smarthost: Smarthost | None = None
+    by_qmtp: bool = False
 
 
 def parse_smarthosts(lines: Iterable[bytes]) -> dict[bytes, Smarthost]:
@@ -91,13 +93,27 @@ def format_smarthost(key: bytes, smarthost: Smarthost) -> bytes:
 
 
 def find_way(
-    host: bytes, sender: bytes, routes: Mapping[bytes, bytes], smarthosts: Mapping[bytes, Smarthost]
+    host: bytes,
+    sender: bytes,
+    routes: Mapping[bytes, bytes],
+    smarthosts: Mapping[bytes, Smarthost],
+    qmtp_routes: Mapping[bytes, bytes] = MappingProxyType({}),
 ) -> Way | None:
-    """The way of mail to a host by smtproutes (a table, as Control reads it) and smarthosts; None is the DNS.
+    """The way of mail to a host by smtproutes, smarthosts, qmtproutes (tables of Control); None is the DNS.
 
     A key of the host's goes before one of the sender's, that before the empty key, and smarthosts before
-    smtproutes. An empty relay in smtproutes excepts a host from all that is less exact.
+    smtproutes. An empty relay in smtproutes excepts a host from all that is less exact. All this holds for
+    qmtproutes too, and whom it knows a way for is not looked up in smtproutes.
     """
+    way = _find_way(host, sender, qmtp_routes, smarthosts)
+    if way is not None and way.smarthost is None:
+        return way._replace(by_qmtp=True)
+    return _find_way(host, sender, routes, smarthosts)
+
+
+def _find_way(
+    host: bytes, sender: bytes, routes: Mapping[bytes, bytes], smarthosts: Mapping[bytes, Smarthost]
+) -> Way | None:
     for key in suffixes(host.lower()):
         if key in smarthosts or key in routes:
             return _way(key, routes, smarthosts)

@@ -69,20 +69,16 @@ class Remote:
 
     def next_hop(self, host: bytes, sender: bytes) -> NextHop:
         """Who takes mail to a host: deliveries of one message to one next hop may share a transaction."""
-        smarthosts = self._settings.smarthosts
-        way = find_way(host, sender, self._settings.qmtp_routes, smarthosts)
-        if way is not None and way.smarthost is None:
-            route = parse_relay(way.relay)
-            port = route.port or self._settings.qmtp_port
-            return NextHop(route.host.lower(), port, True, reading=self._readings, by_qmtp=True)
-        way = find_way(host, sender, self._settings.routes, smarthosts)
-        port = self._settings.port
+        settings = self._settings
+        way = find_way(host, sender, settings.routes, settings.smarthosts, settings.qmtp_routes)
         if way is None:
-            return NextHop(host.lower().removesuffix(b"."), port, by_route=False, reading=self._readings)
-        route = parse_relay(way.relay)
+            name = host.lower().removesuffix(b".")
+            return NextHop(name, settings.port, by_route=False, reading=self._readings)
+        name, port = parse_relay(way.relay)
         if way.smarthost is not None:
-            port = DEFAULT_PORTS[way.smarthost.encryption] or port
-        return NextHop(route.host.lower(), route.port or port, True, way.smarthost, self._readings)
+            port = port or DEFAULT_PORTS[way.smarthost.encryption]
+        port = port or (settings.qmtp_port if way.by_qmtp else settings.port)
+        return NextHop(name.lower(), port, True, way.smarthost, self._readings, way.by_qmtp)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Carry out a delivery, on an idle connection if there is one."""

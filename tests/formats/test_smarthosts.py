@@ -132,6 +132,33 @@ def test_a_route_without_a_smarthost_is_one_of_smtproutes() -> None:
     assert None is find_way(b"far.test", b"joe@example.org", {}, {})
 
 
+@pytest.mark.parametrize(
+    ("host", "sender", "relay", "by_qmtp"),
+    [
+        (b"far.test", b"joe@example.org", b"hub.test", True),
+        (b"intranet.test", b"joe@example.org", b"10.0.0.5", False),
+        (b"else.test", b"joe@example.org", b"by-address.test", False),
+        (b"intranet.test", b"", b"hub.test", True),
+        (b"partner.test", b"", b"by-host.test", False),
+        (b"direct.test", b"", None, False),
+    ],
+)
+def test_qmtproutes_go_before_smtproutes_and_leave_smarthosts_what_is_theirs(
+    host: bytes, sender: bytes, relay: bytes | None, by_qmtp: bool
+) -> None:
+    smarthosts = {key: smarthost for key, smarthost in SMARTHOSTS.items() if key}
+    qmtp_routes = {
+        b"far.test": b"hub.test",
+        b"partner.test": b"hub.test",
+        b"direct.test": b"",
+        b"": b"hub.test",
+    }
+
+    way = find_way(host, sender, ROUTES, smarthosts, qmtp_routes)
+
+    assert (relay, by_qmtp) == (way and way.relay, way is not None and way.by_qmtp)
+
+
 def test_a_name_stands_in_a_list_by_itself_or_by_a_suffix() -> None:
     assert [b"a.b.test", b".b.test", b".test"] == list(suffixes(b"a.b.test"))
     assert [b".test"] == list(suffixes(b".test"))
