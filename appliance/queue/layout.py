@@ -100,13 +100,14 @@ class Layout:
     def settle(self, messages: Iterable[Settlement]) -> None:
         """Write messages into the layout, all or none of each, and make them last.
 
-        The order matters to a crash in between: until the log says `settled`, what lies here is
-        written over by the next settling. OSError: nothing of it counts.
+        The order matters to a crash in between: until the log says `settled`, what lies here gives way to
+        the next settling, a channel that has ended meanwhile too. OSError: nothing of it counts.
         """
         folders: set[Path] = set()
         for message in messages:
+            for name in (*CHANNELS, "bounce", "info", *(["mess"] if message.body is not None else [])):
+                self.path(name, message.number).unlink(missing_ok=True)
             for path, content in self._files_of(message):
-                path.unlink(missing_ok=True)
                 files.create(path, content)
                 folders.add(path.parent)
             self._set_time("info", message.number, message.birth)
@@ -188,12 +189,19 @@ class Layout:
         is_new = not path.exists()
         report = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            files.write_all(report, text)
-            os.fsync(report)
+            size = os.fstat(report).st_size
+            try:
+                files.write_all(report, text)
+                os.fsync(report)
+                if is_new:
+                    files.sync_folder(path.parent)
+            except OSError:
+                # It is added once more, and not behind a text of which the disk may have a half.
+                with contextlib.suppress(OSError):
+                    path.unlink() if is_new else os.ftruncate(report, size)
+                raise
         finally:
             os.close(report)
-        if is_new:
-            files.sync_folder(path.parent)
 
     def failures(self, number: int) -> bytes:
         """What the bounce will say so far."""

@@ -194,10 +194,11 @@ class Log:
     def _delete_finished(self) -> None:
         # Oldest first: a segment may hold the `done` of a message in an older one.
         while self._segments and not self._segments[0].live and self._segments[0] is not self._current:
-            segment = self._segments.popleft()
-            os.close(segment.descriptor)
-            with contextlib.suppress(OSError):
-                self._retire(segment)
+            try:
+                self._retire(self._segments[0])
+            except OSError:
+                return  # and none of the younger ones; the next commit tries again
+            os.close(self._segments.popleft().descriptor)
 
     def _retire(self, segment: Segment) -> None:
         if not segment.is_sound or len(self._spares) >= SPARES:

@@ -235,3 +235,31 @@ def test_what_cannot_be_marked_is_told_to_nobody(layout: Layout) -> None:
     layout.unmark_told(5)
 
     assert not layout.mark_told(5)
+
+
+@pytest.mark.parametrize("call", [1, 2], ids=["file", "folder"])
+def test_a_failure_that_was_not_synced_is_not_there_twice_later(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    with monkeypatch.context() as broken:
+        FailingDisk(broken).fail("fsync", call)
+        with pytest.raises(OSError, match="Input/output"):
+            layout.add_failure(5, b"one\n")
+    assert b"" == layout.failures(5)
+
+    layout.add_failure(5, b"one\n")
+    with monkeypatch.context() as broken:
+        FailingDisk(broken).fail("fsync", 1)
+        with pytest.raises(OSError, match="Input/output"):
+            layout.add_failure(5, b"two\n")
+    assert b"one\n" == layout.failures(5)
+
+
+def test_a_channel_that_ended_before_the_next_settling_is_gone(layout: Layout) -> None:
+    (channel, *_) = SETTLEMENT.channels
+    layout.settle([SETTLEMENT])
+
+    layout.settle([SETTLEMENT._replace(channels={}, failures=b"")])
+
+    assert not layout.has_channel(channel, SETTLEMENT.number)
+    assert b"" == layout.failures(SETTLEMENT.number)

@@ -245,3 +245,18 @@ def test_a_segment_that_cannot_be_begun_leaves_nothing(
 
     filled(log, range(2, 3))
     assert [] == reopened(tmp_path)[1]
+
+
+def test_no_segment_ends_before_an_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "SEGMENT_LIMIT", 200)
+    monkeypatch.setattr(log_module, "SPARES", 0)
+    log = Log(tmp_path)
+    with monkeypatch.context() as broken:
+        disk = FailingDisk(broken)
+        for nth in range(1, 20):
+            disk.fail("unlink", nth)
+        filled(log, range(1, 4))
+        assert [1, 2] == sorted(int(path.stem) for path in tmp_path.iterdir())[:2]
+
+    filled(log, range(4, 6))
+    assert 1 == len(list(tmp_path.iterdir()))
