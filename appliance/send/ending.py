@@ -70,14 +70,17 @@ class Ending:
         self.postpone(again)
 
     def _end(self, message: Message) -> None:
+        try:
+            if message.body is None or message.is_half_settled:
+                self._work.layout.remove(message.number)
+        except OSError as error:
+            # A later start would take up what lies there.
+            line(f"alert: unable to remove msg {message.number}: {error.strerror}; will try again later")
+            self.postpone(lambda: self._end(message))
+            return
         line(f"end msg {message.number}")
         if message.segment is not None:
             self._work.log.note_done(message.number, message.segment)
-        try:
-            if message.body is None:
-                self._work.layout.remove(message.number)
-        except OSError as error:
-            line(f"warning: unable to remove msg {message.number} from the queue: {error.strerror}")
         self._work.messages.pop(message.number, None)
 
     def postpone(self, again: Callable[[], None]) -> None:

@@ -101,6 +101,7 @@ class Message:
         "body",
         "failures",
         "failures_written",
+        "is_half_settled",
         "is_settling",
         "number",
         "over",
@@ -128,6 +129,8 @@ class Message:
         """How many of the failures settling wrote."""
         self.is_settling = False
         """Whether its queue files are being written."""
+        self.is_half_settled = False
+        """Whether the disk refused some of them: what it took may lie there still."""
         self.several = False
         """Whether it has more than one recipient, so that progress is worth a note."""
 

@@ -43,8 +43,9 @@ class Settling:
         """Whether more mail may come in: not while twice the backlog is being written."""
 
     def settle(self, message: Message) -> None:
-        """Settle a message with the next batch."""
-        if not message.is_settling:
+        """Settle a message with the next batch, unless it has settled or ended since this was asked."""
+        is_over = message.is_settled or self._work.messages.get(message.number) is not message
+        if not message.is_settling and not is_over:
             message.is_settling = True
             self._being_written += 1
             self._batch.append(message)
@@ -108,35 +109,43 @@ class Settling:
         return lambda: settlement if body is None else settlement._replace(body=log.read(body))
 
     def _settled(self, message: Message, error: OSError | None) -> None:
-        message.is_settling = False
         self._being_written -= 1
         if error is not None:
+            message.is_settling, message.is_half_settled = False, True
             line(f"alert: unable to settle msg {message.number}: {error.strerror}; will try again later")
             self._ending.postpone(lambda: self.settle(message))
             return
         assert message.segment is not None
         self._work.log.note_settled(message.number, message.segment)
         message.segment = message.body = None
-        self._catch_up(message)
-        over, message.over = message.over, []
-        for attempt in over:
-            self.pass_over(attempt)
-
-    def _catch_up(self, message: Message) -> None:
-        layout, number = self._work.layout, message.number
         failures, message.failures = b"".join(message.failures[message.failures_written :]), []
+        attempts = (*message.over, *message.passes.values())
+        missed = [(attempt, offset) for attempt in attempts for offset in attempt.move_to_file()]
+        self._catch_up(message, failures, missed)
+
+    def _catch_up(self, message: Message, failures: bytes, missed: list[tuple[Pass, int]]) -> None:
+        """Mark what was reported while the files were written; no pass is over before the disk has that."""
+        layout, number = self._work.layout, message.number
         try:
             if failures:
                 layout.add_failure(number, failures)
-            for attempt in (*message.over, *message.passes.values()):
-                for offset in attempt.move_to_file():
-                    layout.mark_done(CHANNEL_NAMES[attempt.channel], number, offset)
+                failures = b""
+            for attempt, offset in missed:
+                layout.mark_done(CHANNEL_NAMES[attempt.channel], number, offset)
         except OSError as error:
-            line(f"alert: unable to mark msg {number}: {error.strerror}; some may be tried twice")
+            line(f"alert: unable to mark msg {number}: {error.strerror}; will try again later")
+            self._ending.postpone(lambda: self._catch_up(message, failures, missed))
+            return
+        message.is_settling = False
+        while message.over:
+            self.pass_over(message.over.pop(0))
 
     def pass_over(self, attempt: Pass) -> None:
         """Let the rest of a settled message's pass wait, or finish its channel, and perhaps the message."""
         message, layout, name = attempt.message, self._work.layout, CHANNEL_NAMES[attempt.channel]
+        if message.is_settling:
+            message.over.append(attempt)
+            return
         try:
             if attempt.is_done:
                 layout.finish_channel(name, message.number)
@@ -153,9 +162,20 @@ class Settling:
             line(f"alert: unable to finish msg {message.number}: {error.strerror}; will try again later")
             self._ending.postpone(lambda: self.pass_over(attempt))
             return
-        if message.passes or message.over:
+        self._end_if_over(message)
+
+    def _end_if_over(self, message: Message) -> None:
+        is_open_again = self._work.messages.get(message.number, message) is not message
+        if message.passes or message.over or is_open_again:
             return
-        if any(layout.has_channel(channel, message.number) for channel in CHANNEL_NAMES):
+        layout = self._work.layout
+        try:
+            waits = any(layout.has_channel(channel, message.number) for channel in CHANNEL_NAMES)
+        except OSError as error:
+            line(f"alert: unable to look at msg {message.number}: {error.strerror}; will try again later")
+            self._ending.postpone(lambda: self._end_if_over(message))
+            return
+        if waits:
             self._work.messages.pop(message.number, None)
         else:
             self._ending.finish(message)

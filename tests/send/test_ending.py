@@ -46,20 +46,25 @@ def test_a_bounce_that_cannot_be_read_is_sent_later(rig: Rig, monkeypatch: pytes
     assert (rig.local.messages[-1].body or b"").endswith(b"Subject: t\n\nb\n")
 
 
-def test_files_that_cannot_be_removed_are_told_and_end_nothing(
+def test_files_that_cannot_be_removed_are_removed_later(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rig.hand_in("alice@example.test", body=b"x" * 300_000)
     rig.turn(lambda: bool(rig.local.unanswered))
+    remove = rig.send._layout.remove
 
     def refusing(_number: int) -> None:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(rig.send._layout, "remove", refusing)
     rig.local.answer(DONE)
-    rig.turn(lambda: not rig.send._work.messages)
+    rig.turn(lambda: bool(rig.send._ending._postponed))
 
-    assert "unable to remove msg 1 from the queue: Read-only file system" in capfd.readouterr().err
+    assert "unable to remove msg 1: Read-only file system; will try again later" in capfd.readouterr().err
+    monkeypatch.setattr(rig.send._layout, "remove", remove)
+    rig.send._ending._postponed.append((0, rig.send._ending._postponed.popleft()[1]))
+    rig.turn(lambda: not rig.send._work.messages)
+    assert [] == rig.files("mess")
 
 
 def test_a_message_that_waits_is_bounced_from_its_files(rig: Rig) -> None:

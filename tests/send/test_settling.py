@@ -6,6 +6,7 @@ import pytest
 
 from appliance.queue.layout import Deferral
 from appliance.send import settling
+from tests.support.failing_files import FailingDisk
 from tests.support.queue_rig import DONE, LATER, NEVER, Rig
 
 
@@ -94,6 +95,55 @@ def test_failures_before_a_settling_that_fails_are_not_forgotten(rig: Rig) -> No
     rig.turn(lambda: not rig.send._work.messages)
 
     assert 1 == len(rig.files("bounce"))
+
+
+def test_a_message_that_ended_after_a_settling_that_failed_leaves_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.hand_in("a@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+    with monkeypatch.context() as full:
+        FailingDisk(full).fail("fsync", 3, 28)
+        age(rig)
+        rig.turn(lambda: bool(rig.send._ending._postponed))
+    assert rig.files("mess", "info", "local")
+
+    rig.local.answer(DONE)
+    rig.turn(lambda: not rig.send._work.messages)
+    rig.send._ending._postponed[0] = (0, rig.send._ending._postponed[0][1])
+    rig.turn()
+
+    assert [] == rig.files("mess", "info", "local")
+
+
+def test_failures_that_the_disk_refuses_after_the_settling_are_told_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = rig.hand_in("a@example.test", "b@far.test", sender="carol@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered and rig.remote.unanswered))
+    waiting = []
+    rig.send._disk.do = lambda work, then: waiting.append((work, then))  # type: ignore[method-assign]
+    age(rig)
+    rig.turn(lambda: bool(waiting))
+    rig.local.answer(NEVER)
+    rig.turn(lambda: not rig.local.unanswered)
+    rig.turn()
+    ((work, then),) = waiting
+    work()
+    with monkeypatch.context() as full:
+        FailingDisk(full).fail("fsync", 1, 28)
+        then(None)
+    rig.remote.answer(LATER)
+    rig.turn()
+    assert [] == rig.files("bounce")
+
+    rig.send._ending._postponed[0] = (0, rig.send._ending._postponed[0][1])
+    rig.turn(lambda: bool(rig.files("bounce")))
+    rig.turn()
+
+    assert b"<a@example.test>:" in (rig.place.queue / "bounce" / str(number)).read_bytes()
+    assert [] == rig.files("local")
+    assert b"Tb@far.test\0" == channel_file(rig, "remote", number)
 
 
 def test_too_many_messages_wait_on_the_disk_and_none_is_lost(
