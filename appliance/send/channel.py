@@ -11,6 +11,7 @@ from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Report, Verdict
 from appliance.protocols import spawn
 from appliance.protocols.spawn import DeliveryFrame, ForgetFrame, MessageFrame, ReportFrame
+from appliance.system.log import line
 
 LOST = Report(Verdict.TRY_AGAIN, b"The delivery was cut off before it was reported. (#4.3.0)\n")
 _READ = 256 * 1024
@@ -54,7 +55,11 @@ class Channel:
         if now < self._next_connect:
             return
         self._next_connect = now + _RECONNECT_S
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:
+            line(f"warning: unable to reach {self.name[0]}spawn: {error.strerror}")
+            return
         try:
             connection.connect(str(self._path))
         except OSError:

@@ -264,5 +264,9 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     except OSError as error:
         log.line(f"alert: cannot start: {error}")
         return 111
-    send.run()
+    try:
+        send.run()
+    except Temporary as error:
+        log.line(f"alert: cannot go on: {error.sentence}")
+        return 111
     return STAY_DOWN if place.send_down.exists() else 0

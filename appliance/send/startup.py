@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.formats.envelope import format_channel, parse_todo
+from appliance.formats.outcome import Temporary
 from appliance.queue.layout import SPLIT, Settlement
 from appliance.queue.log import Survivor
 from appliance.send.acceptance import Acceptance
@@ -66,8 +67,11 @@ class Startup:
                 self._jobs.resume(survivor)
 
     def read_on(self) -> None:
-        """Take up a few more of the messages that wait in the folders."""
-        self.is_over = self.is_over or next(self._unread, self) is self
+        """Take up a few more of the messages that wait in the folders; Temporary if the disk refuses."""
+        try:
+            self.is_over = self.is_over or next(self._unread, self) is self
+        except OSError as error:
+            raise Temporary(f"unable to read the queue: {error}") from error
 
     def all_due(self, now: int) -> None:
         """Let what is still to be read be due now at the latest (qmail-send's ALRM)."""

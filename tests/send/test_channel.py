@@ -1,5 +1,6 @@
 """send's end of a spawn's socket: order, descriptors, a slow reader, an end in mid-frame."""
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -143,3 +144,22 @@ def test_descriptors_that_never_left_are_closed_with_the_connection(
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_without_a_free_descriptor_the_spawn_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = Channel("local", tmp_path / "s", 2)
+
+    def full(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as context:
+        context.setattr(socket, "socket", full)
+        channel.connect(1.0)
+    assert channel.connection is None
+
+    with privileges.bind_unix(tmp_path / "s"):
+        channel.connect(2.0)
+        assert channel.connection is not None
+        channel.lose()

@@ -4,11 +4,12 @@ import os
 import signal
 import time
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 
 from appliance.formats.handin import Order, Word
-from appliance.formats.outcome import Verdict
+from appliance.formats.outcome import Temporary, Verdict
 from appliance.queue.layout import Layout, Settlement
 from appliance.send import startup
 from tests.bench import million
@@ -244,3 +245,16 @@ def test_an_order_holds_for_what_is_still_to_be_read(rig: Rig) -> None:
 
     read(rig)
     assert 47 == len(rig.send._schedules[1])
+
+
+def test_a_folder_that_cannot_be_read_ends_the_start_with_a_sentence(rig: Rig) -> None:
+    def broken() -> Iterator[None]:
+        yield
+        raise OSError(5, "Input/output error")
+
+    rig.send._startup._unread = broken()
+    rig.send._startup.is_over = False
+    rig.send._startup.read_on()
+
+    with pytest.raises(Temporary, match=r"unable to read the queue: .*Input/output error"):
+        rig.send._startup.read_on()
