@@ -11,6 +11,7 @@ import socket
 from collections import deque
 
 from appliance.formats.frame import FrameBuffer
+from appliance.formats.outcome import FormatError
 
 _READ = 256 * 1024
 _DESCRIPTORS_AT_ONCE = 16
@@ -37,14 +38,16 @@ class Link:
     def receive(self) -> list[tuple[bytes, bytes]]:
         """The frames that are complete now; `closed` is set at the end. FormatError for what is no frame."""
         try:
-            received, ancillary, _, _ = self._socket.recvmsg(_READ, _ROOM, socket.MSG_CMSG_CLOEXEC)
+            received, ancillary, flags, _ = self._socket.recvmsg(_READ, _ROOM, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return []
         except OSError:
-            received, ancillary = b"", []
+            received, ancillary, flags = b"", [], 0
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 self.descriptors.extend(array.array("i", payload[: len(payload) // 4 * 4]))
+        if flags & socket.MSG_CTRUNC:
+            raise FormatError("a message is lost: no descriptor is free for it")
         if not received:
             self.closed = True
             return []

@@ -90,6 +90,9 @@ def _raise_one(connection: socket.socket, work: Work) -> bool:
     wish, ancillary, _, _ = connection.recvmsg(_WHO.size, _ROOM, socket.MSG_CMSG_CLOEXEC)
     if not wish:
         return False
+    if not ancillary:
+        log.line("warning: unable to make a worker: no descriptor is free")
+        return True
     ((_, _, rights),) = ancillary
     descriptor = array.array("i", rights)[0]
     try:

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from appliance.formats.outcome import FormatError
 from appliance.local.link import Link
+from appliance.system import privileges
 
 Receive = Callable[[bytes, bytes], None]
 """Called with a frame's kind and payload; FormatError ends the connection."""
@@ -50,11 +51,9 @@ class Switchboard:
         """Call for each connection that comes."""
 
         def accept() -> None:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            accepted(connection)
+            connection = privileges.accept(listener)
+            if connection is not None:
+                accepted(connection)
 
         self.watch(listener, accept)
 

@@ -26,7 +26,7 @@ from appliance.pop3.workers import Workers
 from appliance.protocols import pop3_replies as replies
 from appliance.system import log
 from appliance.system.place import Place
-from appliance.system.privileges import Identity, admits, bind_unix, identity_of, is_root
+from appliance.system.privileges import Identity, accept, admits, bind_unix, identity_of, is_root
 
 _FRAME_SECONDS = 10.0
 _LENGTH = struct.Struct(">I")
@@ -54,12 +54,8 @@ class Pop3d:
         await self._workers.stop()
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            log.line(f"warning: unable to accept: {error.strerror}")
+        connection = accept(listener)
+        if connection is None:
             return
         connection.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._admit(connection))

@@ -72,9 +72,8 @@ class Deliveries:
             self.link.report(ReportFrame(frame.delivery, refusal))
             return
         assert self.remote is not None
-        gathered.setdefault((frame.key, frame.sender, self.remote.next_hop(host, frame.sender)), []).append(
-            frame
-        )
+        hop = self.remote.next_hop(host, frame.sender)
+        gathered.setdefault((frame.key, frame.sender, hop), []).append(frame)
 
     def _refusal(self, frame: DeliveryFrame, *, has_host: bool) -> Report | None:
         """Why a delivery cannot begin."""

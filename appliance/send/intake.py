@@ -89,9 +89,8 @@ class Intake:
             self._part(caller)
 
     def _welcome(self, _events: int) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
+        connection = privileges.accept(self._listener)
+        if connection is None:
             return
         connection.setblocking(False)
         caller = Caller(connection)

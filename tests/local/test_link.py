@@ -1,6 +1,7 @@
 """Owns the check of a connection of frames and descriptors."""
 
 import os
+import resource
 import socket
 from collections.abc import Iterator
 
@@ -110,3 +111,19 @@ def test_closing_closes_the_descriptors_that_nobody_took(ends: tuple[Link, Link]
     os.close(writer)
 
     assert len(set(os.listdir("/proc/self/fd")) - before) == 0
+
+
+def test_a_descriptor_that_finds_no_room_ends_the_connection(ends: tuple[Link, Link]) -> None:
+    one, other = ends
+    reader, writer = os.pipe()
+    one.send(format_frame(b"M", b""), reader)
+    one.flush()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(FormatError, match="no descriptor is free"):
+            other.receive()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        os.close(writer)

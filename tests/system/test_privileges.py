@@ -3,11 +3,13 @@
 import ctypes
 import json
 import os
+import resource
 import socket
 import stat
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -252,3 +254,24 @@ def test_acting_as_another_ends_with_the_work_and_with_its_failure() -> None:
         raise OSError("disk")
 
     assert before == (os.geteuid(), os.getegid())
+
+
+def test_who_finds_no_descriptor_for_a_connection_does_not_turn_idly(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with privileges.bind_unix(tmp_path / "s") as listener, socket.socket(socket.AF_UNIX) as caller:
+        assert privileges.accept(listener) is None
+        caller.connect(str(tmp_path / "s"))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        began = time.monotonic()
+        try:
+            assert privileges.accept(listener) is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert time.monotonic() - began > 0.05
+        assert "unable to accept: Too many open files" in capfd.readouterr().err
+
+        accepted = privileges.accept(listener)
+        assert accepted is not None
+        accepted.close()
