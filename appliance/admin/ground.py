@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from appliance.accounts.passwords import hash_password
+from appliance.admin import filesystems
+from appliance.admin.filesystems import FORGETFUL, Mount, mount_of
 from appliance.site.surroundings import Surroundings
 from appliance.system.place import Place
 from appliance.system.privileges import Identity, is_root
 
 MAIL_OWNER = 5000  # unless PUID and PGID say otherwise
-_FORGETFUL = {"tmpfs", "ramfs"}
 
 
 def surroundings(environ: Mapping[str, str]) -> Surroundings:
@@ -90,17 +91,10 @@ def lay_out(place: Place, owner: Identity) -> None:
 
 def forgetful(place: Place, mountinfo: str) -> list[Path]:
     """Which of queue and mail are on no volume, so that they end with the container (proc(5), mountinfo)."""
-    mounts = dict(_mount(line) for line in mountinfo.splitlines())
-    return [path for path in (place.queue, place.mail) if _is_forgetful(path, mounts)]
+    mounts = filesystems.mounts(mountinfo)
+    return [path for path in (place.queue, place.mail) if _is_forgetful(mount_of(path, mounts))]
 
 
-def _mount(line: str) -> tuple[Path, str]:
-    before, _, after = line.partition(" - ")
-    point = before.split()[4].encode().decode("unicode_escape")  # a blank in a name is written \040
-    return Path(point), after.split()[0]
-
-
-def _is_forgetful(path: Path, mounts: Mapping[Path, str]) -> bool:
+def _is_forgetful(mount: Mount) -> bool:
     """A container's root is laid anew with each container, whatever file system it is."""
-    point = next(folder for folder in (path, *path.parents) if folder in mounts or folder == Path("/"))
-    return point == Path("/") or mounts[point] in _FORGETFUL
+    return mount.point == Path("/") or mount.kind in FORGETFUL

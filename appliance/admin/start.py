@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from appliance.admin import checkout, ground, health
+from appliance.admin import checkout, filesystems, ground, health
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.net import listeners
 from appliance.queue import layout
@@ -69,6 +69,7 @@ def prepare(place: Place, environment: Mapping[str, str]) -> None:
     accepts_loss = take_up(place, surroundings)
     layout.prepare(place.queue, identity_of("qmailq"))
     refuse_mail_that_would_be_lost(place, accepts_loss, checkout.in_container(environment))
+    say_what_a_crash_may_cost(place)
     check_ports(health.listeners(place.home / "supervisord.conf"))
     allow_descriptors()
     lay_out_programs(place, environment)
@@ -138,6 +139,12 @@ def refuse_mail_that_would_be_lost(place: Place, accepts_loss: bool, in_containe
     sentence = REFUSAL.format(f"{names} {'is' if len(lost) == 1 else 'are'}")
     files.replace(place.run / "refuse", f"{sentence}\n".encode())
     told(f"NO MAIL IS TAKEN: {sentence}. Mount a volume there, or set allow_ephemeral: true.", "red")
+
+
+def say_what_a_crash_may_cost(place: Place) -> None:
+    """Tell of queue and mailboxes on file systems that are not known to survive a crash."""
+    for doubt in filesystems.doubts(place, Path("/proc/self/mountinfo").read_text()):
+        told(f"MAIL MAY BE LOST: {doubt.path} is on {doubt.kind}: {doubt.sentence}.", "red")
 
 
 def check_ports(wanted: list[listeners.Listener]) -> None:

@@ -2,15 +2,23 @@
 
 import contextlib
 import itertools
+import os
+import random
 import re
 import smtplib
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from appliance.queue import census
+from appliance.queue import log as queue_log
+from tests.crash import prefixes
+from tests.crash.recording import disks_after
 from tests.support.nexthop import NextHop
 from tests.support.site import SMTP, Site, site
 from tests.support.waiting import wait_for
@@ -117,3 +125,22 @@ def test_q12_2_back_up_the_queue(tmp_path: Path) -> None:
     assert [] == sorted(before - set(found))
     assert {} == {letter: count for letter, count in found.items() if count > 1}
     assert before < set(found) <= load.promised
+
+
+def test_q12_1_which_file_systems_are_safe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No `sync` mount is needed: whatever was not fsynced may be lost at any moment, and nothing promised is.
+    # All moments are played by `make crash PREFIXES=1`.
+    monkeypatch.setattr(queue_log, "SEGMENT_LIMIT", prefixes.SEGMENT)
+    recording, draw = prefixes.live(tmp_path / "life"), random.Random(12)
+    for count in sorted(draw.sample(range(len(recording.steps)), 8)):
+        for way, disk in disks_after(recording.steps[:count], draw).items():
+            copies = prefixes.deliver_all(disk, tmp_path / f"{count}-{way}")
+            assert [] == prefixes.faults(recording, count, copies)
+
+    # One that is not known to keep what was fsynced is told at the start.
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="toaster-") as memory:
+        os.chmod(memory, 0o755)
+        with site(environ={"TOASTER_MAIL": f"{memory}/mail"}) as forgetful:
+            forgetful.up()
+            told = re.findall(r"MAIL MAY BE LOST: (\S+) is on (\S+): all of it is gone", forgetful.log)
+    assert (f"{memory}/mail", "tmpfs") in told
