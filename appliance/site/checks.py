@@ -7,7 +7,7 @@ is blamed.
 from collections.abc import Iterator
 
 from appliance.site import targets
-from appliance.site.addresses import Name, is_real, owner_of
+from appliance.site.addresses import Name, find, is_real, name_of, owner_of
 from appliance.site.draft import Draft
 from appliance.site.faults import Path, Told
 from appliance.site.model import Domain, Mailbox, Site
@@ -28,6 +28,7 @@ def check(draft: Draft) -> Iterator[Told]:
     yield from _clashes(draft.site)
     yield from targets.dangling(draft)
     yield from targets.loops(draft)
+    yield from _archive(draft.site)
     yield from _ports(draft.site)
     yield from _certificate(draft.site)
 
@@ -115,6 +116,22 @@ def _clashes(site: Site) -> Iterator[Told]:
                         f"`{local}@{domain}` and `{other.local}@{other.domain}` have one name in users/assign"
                     )
                     yield Told(("domains", domain, kind, local), f"{told}; rename one of them", key=True)
+
+
+def _archive(site: Site) -> Iterator[Told]:
+    """An archive that sends mail on: what it sends is a new message, of which it would get a copy."""
+    if site.archive is None:
+        return
+    name = name_of(site, site.archive)
+    found = find(site, name) if name else None
+    if found is None:  # it lies elsewhere, or dangles, which is told
+        sends_on = site.archive.rpartition("@")[2] == site.hostname and site.hostname not in site.domains
+    else:
+        mailbox = site.domains[found.name.domain].mailboxes.get(found.name.local)
+        sends_on = found.kind != "catch_all" and (mailbox is None or mailbox.forward is not None)
+    if sends_on:
+        told = f"`{site.archive}` sends its mail on, of which it would get a copy again"
+        yield Told(("archive",), f"{told}; write a mailbox that keeps it, or an address elsewhere")
 
 
 def _ports(site: Site) -> Iterator[Told]:

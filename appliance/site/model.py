@@ -203,9 +203,26 @@ class Limits(Part):
     queue_lifetime: Seconds = Field(604800, description="How long a delivery is tried again, such as 7d.")
 
 
-class Logs(Part):
-    """Where the daemons' log lines go."""
+class Bounces(Part):
+    """What senders hear of mail that could not be delivered, or not yet."""
 
+    format: Literal["qsbmf", "report"] = Field(
+        "qsbmf", description="`qsbmf`, as qmail writes them, or `report`, the delivery reports of RFC 3464."
+    )
+    whole_up_to: Bytes = Field(
+        0, description="How large a message may be to come back whole, not as its header alone; 0: any size."
+    )
+    delay_notice: Seconds = Field(
+        0, description="When the sender is told, once, that a message still waits, such as 4h; 0: never."
+    )
+
+
+class Logs(Part):
+    """Where the daemons' log lines go, and in which form."""
+
+    format: Literal["qmail", "json"] = Field(
+        "qmail", description="`qmail`, as qmail-log(5) has them, or `json`, an object a line."
+    )
     folder: FilePath | None = Field(
         None,
         description="A folder that gets DAEMON.log and, when that is full, DAEMON.log.1, .2 and so on,"
@@ -246,7 +263,11 @@ class Site(Part):
     relay: Relay = Field(Relay(), description="Whose mail goes on to other hosts, and by which way.")
     listen: Listen = Field(Listen(), description="Which ports answer.")
     limits: Limits = Field(Limits(), description="How much at a time, how large, how long.")
-    logs: Logs = Field(Logs(), description="Where log lines go, and how many of them are kept.")
+    bounces: Bounces = Field(Bounces(), description="What senders hear of mail that is not delivered.")
+    archive: Address | None = Field(
+        None, description="A mailbox here, or an address elsewhere, that gets a copy of every message."
+    )
+    logs: Logs = Field(Logs(), description="Where log lines go, in which form, how many are kept.")
     tls: Tls | None = Field(None, description="The certificate; without it nothing is offered over TLS.")
     proxy: Proxy = Field(Proxy(), description="Proxies that tell the client's address.")
     control: dict[Annotated[str, AfterValidator(names.control_name)], ControlText] = Field(
@@ -262,6 +283,7 @@ _PARTS: dict[str, type[Part]] = {
     "relay": Relay,
     "listen": Listen,
     "limits": Limits,
+    "bounces": Bounces,
     "logs": Logs,
     "tls": Tls,
     "proxy": Proxy,

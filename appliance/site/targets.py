@@ -22,6 +22,8 @@ def dangling(draft: Draft) -> Iterator[Told]:
             yield from _targets(draft, (*here, "aliases", name), targets, f"the alias `{name}` leads to")
         yield from _targets(draft, (*here, "catch_all"), found.catch_all or (), "catch_all leads to")
     yield from _targets(draft, ("postmaster",), (draft.site.postmaster,), "the postmaster is")
+    if draft.site.archive is not None:
+        yield from _targets(draft, ("archive",), (draft.site.archive,), "the archive is")
 
 
 def _targets(draft: Draft, path: Path, targets: tuple[str, ...], said: str) -> Iterator[Told]:

@@ -1,8 +1,13 @@
-"""Owns the log: one line an event, with time and program, written to standard error in batches."""
+"""Owns the log: one line an event, with time and program, written to standard error in batches.
+
+With TOASTER_LOG_FORMAT=json in the environment a line is an object of JSON with the same facts.
+"""
 
 import atexit
 import os
 import time
+
+from appliance.formats.logline import Structure
 
 # Workers of one daemon share a pipe: a write of up to PIPE_BUF bytes never mixes with another's (pipe(7)).
 _BATCH = 4096
@@ -16,6 +21,7 @@ class _Log:
         self.size = 0
         self.second = -1
         self.stamp = ""
+        self.structure: Structure | None = None
 
 
 _log = _Log()
@@ -25,6 +31,7 @@ def open(program: str, *, batched: bool = False) -> None:  # noqa: A001 - as in 
     """Name the program that writes; `batched` programs call `flush` once a turn of their loop."""
     _log.program = program
     _log.batched = batched
+    _log.structure = Structure() if os.environ.get("TOASTER_LOG_FORMAT") == "json" else None
 
 
 def line(text: str) -> None:
@@ -37,7 +44,10 @@ def line(text: str) -> None:
     milli = int((now - second) * 1000)
     if not text.isprintable():
         text = _printable(text)
-    entry = f"{_log.stamp}.{milli:03d}Z {_log.program}: {text}\n".encode()
+    if _log.structure is None:
+        entry = f"{_log.stamp}.{milli:03d}Z {_log.program}: {text}\n".encode()
+    else:
+        entry = (_log.structure.format(f"{_log.stamp}.{milli:03d}Z", _log.program, text) + "\n").encode()
     if _log.size + len(entry) > _BATCH:
         flush()
     _log.waiting.append(entry)

@@ -150,3 +150,22 @@ def test_a_domain_that_names_what_was_taken_out_is_left_alone(path: tuple[str, .
 
 def test_no_domain_at_all_is_right_for_a_host_that_only_sends() -> None:
     assert [] == told(HEAD.replace("alice@example.org", "alice@elsewhere.test"))
+
+
+@pytest.mark.parametrize(
+    "address", ["info", "carl", "postmaster", "bob", "x@example.net", "root@mail.example.org"]
+)
+def test_an_archive_must_not_send_its_copies_on(address: str) -> None:
+    """What it sends is a new message, and the copy of that would come back to it."""
+    whole = address if "@" in address else f"{address}@example.org"
+    text = SITE.replace("    catch_all: alice\n", "") + f"archive: {whole}\n"
+
+    if address == "x@example.net":
+        assert_one("archive", "the archive is `x@example.net`, which is no mailbox", text)
+    else:
+        assert_one("archive", f"`{whole}` sends its mail on", text)
+
+
+@pytest.mark.parametrize("address", ["alice@example.org", "alice-log@example.net", "log@elsewhere.test"])
+def test_an_archive_is_a_mailbox_that_keeps_mail_or_lies_elsewhere(address: str) -> None:
+    assert [] == told(f"{SITE}archive: {address}\n")

@@ -128,6 +128,18 @@ def test_control_by_hand_wins_is_added_or_leaves_out() -> None:
     assert "\n" == text_of(files, "control/badmailfrom")
 
 
+def test_bounces_and_the_archive_have_their_files() -> None:
+    files = planned_for(
+        f"{SITE}archive: log@far.test\nbounces: {{format: report, whole_up_to: 1M, delay_notice: 4h}}\n"
+    )
+    names = ("queueextra", "bounceformat", "bouncemaxbytes", "delaynotice")
+
+    assert ["log@far.test\n", "report\n", "1048576\n", "14400\n"] == [
+        text_of(files, f"control/{name}") for name in names
+    ]
+    assert set() == {f"control/{name}" for name in names} & set(planned_for())
+
+
 def test_relay_clients_are_the_only_ones_who_may_relay() -> None:
     files = planned_for(f"{SITE}relay: {{clients: [192.0.2.0/25, 10.0.0.0/8, '2001:db8::/32']}}")
     rules = Cdb(files["rules/tcp.smtp.cdb"].content)
@@ -428,6 +440,13 @@ def test_log_lines_go_to_standard_output_or_to_files_of_each_daemon() -> None:
         "program:send": ("/var/log/100%%/send.log", "20480", "2"),
         "program:checklist": ("/dev/stdout", "0", ""),
     } == kept
+
+
+def test_each_daemon_is_told_the_form_of_its_log_lines() -> None:
+    parser = supervisor_of(planned_for(f"{SITE}logs: {{format: json}}\n"))
+
+    assert "TOASTER_LOG_FORMAT=json" == parser.get("program:send", "environment")
+    assert not supervisor_of(planned_for()).has_option("program:send", "environment")
 
 
 def test_a_log_folder_is_made(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -222,3 +224,16 @@ if child: os.wait()
 
     assert written.count(b"before the fork\n") == 1
     assert written.count(b"after it\n") == 2
+
+
+def test_a_line_is_an_object_if_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOASTER_LOG_FORMAT", "json")
+    log.open("send")
+
+    with standard_error() as written:
+        log.line("end msg 7")
+
+    facts = json.loads(bytes(written))
+    assert ("send", "end", 7) == (facts["program"], facts["event"], facts["msg"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", facts["time"])
+    assert written.endswith(b"}\n")
