@@ -43,9 +43,9 @@ class Settling:
         """Whether more mail may come in: not while twice the backlog is being written."""
 
     def settle(self, message: Message) -> None:
-        """Settle a message with the next batch, unless it has settled or ended since this was asked."""
-        is_over = message.is_settled or self._work.messages.get(message.number) is not message
-        if not message.is_settling and not is_over:
+        """Settle a message with the next batch, unless it has settled, or is ending, since this was asked."""
+        is_ending = not message.passes and not message.over
+        if not message.is_settling and not message.is_settled and not is_ending:
             message.is_settling = True
             self._being_written += 1
             self._batch.append(message)
