@@ -1,9 +1,11 @@
-"""Owns `toaster diff`: what a rendering would change, file by file, without a hash in it."""
+"""Owns `toaster diff`: what a rendering would change, file by file, without a hash or password in it."""
 
 import difflib
 import hashlib
 import re
+import secrets
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -14,6 +16,7 @@ from appliance.site import render, tree
 from appliance.system.place import Place
 
 _HASH = re.compile(r"^([^:]*):([^:]+):", re.MULTILINE)
+_PASSWORD = re.compile(r"^((?:[^|\n]*\|){4})(.+)$", re.MULTILINE)
 _COLOURS = {"+": output.GOOD, "-": output.BAD, "@": "cyan"}
 _COMPILED = {"cdb"}
 
@@ -25,7 +28,7 @@ _COMPILED = {"cdb"}
 def diff(context: Context, config: Path | None, as_json: bool) -> None:
     """Show what `toaster apply` would change in the rendered files.
 
-    Nothing is changed. Hashes of passwords are shown as marks that tell only whether they differ.
+    Nothing is changed. Passwords and their hashes are shown as marks that tell only whether they differ.
     Exit code 0: nothing would change; 1: something would; 2: config.yaml has faults.
 
     \b
@@ -85,7 +88,20 @@ def _is_compiled(path: str) -> bool:
 
 
 def _lines(path: str, text: str) -> list[str]:
+    if path == "control/smarthosts":
+        text = _PASSWORD.sub(_masked, text)
     return (_HASH.sub(_marked, text) if path == "passwords" else text).splitlines()
+
+
+@cache
+def _key() -> bytes:
+    """Makes marks that mean nothing to another run: unlike a hash, a password could be guessed from one."""
+    return secrets.token_bytes(16)
+
+
+def _masked(found: re.Match[str]) -> str:
+    mark = hashlib.blake2b(found[2].encode("utf-8", "surrogateescape"), key=_key(), digest_size=4)
+    return f"{found[1]}(password {mark.hexdigest()})"
 
 
 def _marked(found: re.Match[str]) -> str:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 from appliance.formats import dotqmail
 from appliance.formats.assign import Assignment, lookup
 from appliance.formats.cdb import Cdb
+from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.rewrite import Route
+from appliance.formats.smarthosts import Smarthost, Way, find_way, parse_smarthosts
 from appliance.system.control import Control
 from appliance.system.place import Place
 from appliance.system.privileges import identity_of, is_root
@@ -90,15 +92,41 @@ class Walk:
         self.ends.append(End(kind, where))
 
     def _next_hop(self, domain: bytes, depth: int) -> None:
-        for file, way in (("qmtproutes", " by QMTP"), ("smtproutes", "")):
-            routes = self._control.table(file)
-            name = next((name for name in (*_suffixes(domain.lower()), b"") if name in routes), b"")
-            if hop := routes.get(name):
-                self._step(depth, f"control/{file}", f"`{_text(name)}` goes to {_text(hop)}{way}")
-                self._end("relay", _text(hop) + way)
-                return
-        self._step(depth, "DNS", f"the MX of {_text(domain)}, or else its address")
-        self._end("relay", f"the MX of {_text(domain)}")
+        routes = self._control.table("qmtproutes")
+        name = next((name for name in (*_suffixes(domain.lower()), b"") if name in routes), b"")
+        if hop := routes.get(name):
+            self._step(depth, "control/qmtproutes", f"`{_text(name)}` goes to {_text(hop)} by QMTP")
+            self._end("relay", f"{_text(hop)} by QMTP")
+            return
+        routes, smarthosts = self._control.table("smtproutes"), self._smarthosts(depth)
+        way = find_way(domain, b"", routes, smarthosts)
+        if way is None or not way.key:  # else the recipient decides, whoever the sender is
+            for key, smarthost in smarthosts.items():
+                sent = find_way(domain, key, routes, smarthosts)
+                if b"@" in key and sent and sent.key == key:
+                    self._relay(
+                        depth, Way(key, smarthost.relay, smarthost), f" if {_text(key)} is the sender"
+                    )
+        if way is not None:
+            self._relay(depth, way)
+        else:
+            self._step(depth, "DNS", f"the MX of {_text(domain)}, or else its address")
+            self._end("relay", f"the MX of {_text(domain)}")
+
+    def _smarthosts(self, depth: int) -> dict[bytes, Smarthost]:
+        try:
+            return parse_smarthosts(self._control.lines("smarthosts") or [])
+        except (Temporary, FormatError) as error:
+            self._step(depth, "control/smarthosts", f"cannot be looked at: {error}")
+            return {}
+
+    def _relay(self, depth: int, way: Way, condition: str = "") -> None:
+        file, user = "smtproutes", ""
+        if way.smarthost is not None:
+            file = "smarthosts"
+            user = f" as user {_text(way.smarthost.login.user)}" if way.smarthost.login else ""
+        self._step(depth, f"control/{file}", f"`{_text(way.key)}` goes to {_text(way.relay)}{user}")
+        self._end("relay", _text(way.relay) + user + condition)
 
     def _user(self, local: bytes, depth: int) -> None:
         found = lookup(self._users, local) if self._users else None

@@ -6,7 +6,7 @@ is blamed.
 
 from collections.abc import Iterator
 
-from appliance.site import targets
+from appliance.site import smarthosts, targets
 from appliance.site.addresses import Name, find, is_real, name_of, owner_of
 from appliance.site.draft import Draft
 from appliance.site.faults import Path, Told
@@ -31,6 +31,7 @@ def check(draft: Draft) -> Iterator[Told]:
     yield from _archive(draft.site)
     yield from _ports(draft.site)
     yield from _certificate(draft.site)
+    yield from smarthosts.faults(draft)
 
 
 def _another(draft: Draft, name: str, domain: Domain) -> Iterator[Told]:

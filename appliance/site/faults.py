@@ -10,7 +10,7 @@ Place = tuple[int, int]
 """Line and column, from 1."""
 
 _SECRET = {"password", "password_file"}
-_NOT_YET = {"lists", "smarthost", "submission", "submissions", "qmtp", "qmqp"}
+_NOT_YET = {"lists", "submission", "submissions", "qmtp", "qmqp"}
 _LONGEST = 400
 _WANTED = {
     "string_type": "text",
@@ -74,7 +74,10 @@ def sentence(wrong: Wrong) -> str:
     if kind == "too_short":
         return "the list is empty; name at least one, or take the key out"
     if kind == "literal_error":
-        return f"{_found(path, wrong['input'])} is no version that is known; write 1"
+        if path == ("version",):
+            return f"{_found(path, wrong['input'])} is no version that is known; write 1"
+        known = wrong["ctx"]["expected"].replace("'", "`")
+        return f"{_found(path, wrong['input'])} stands here; write {known}: {_meaning(path)}"
     if kind == "greater_than_equal":
         return f"{wrong['input']} is too small; write {wrong['ctx']['ge']} or more"
     if kind == "less_than_equal":

@@ -12,7 +12,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     WithJsonSchema,
 )
@@ -20,6 +22,8 @@ from pydantic import (
 from appliance.site import names
 
 GENERATE = "generate"
+ALL_OTHERS = "*"
+"""The key of the route for what has no route of its own."""
 
 Plain = None | bool | int | float | str | tuple["Plain", ...] | dict[str, "Plain"]
 """What stands in a YAML file, its positions taken away; a sequence is a tuple."""
@@ -103,7 +107,7 @@ ControlText = Annotated[
     BeforeValidator(_control),
     WithJsonSchema(_TEXT_OR_LINES),
 ]
-RouteDomain = Annotated[str, AfterValidator(lambda text: text if text == "*" else _route_domain(text))]
+RouteDomain = Annotated[str, AfterValidator(lambda text: text if text == ALL_OTHERS else _route_domain(text))]
 
 
 def _route_domain(text: str) -> str:
@@ -115,6 +119,32 @@ class Part(BaseModel):
     """A mapping of config.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Smarthost(Part):
+    """A host that takes mail from us over TLS, with a password if it wants one."""
+
+    host: Annotated[str, AfterValidator(names.relay_host)] = Field(
+        description="Its name, which its certificate must bear, or its address."
+    )
+    port: Port | None = Field(None, description="Its port; without it 587, or 465 if `tls` is implicit.")
+    user: Annotated[str, AfterValidator(names.login_user)] | None = Field(
+        None, description="Our user there; without it nobody logs in."
+    )
+    password: Annotated[str, AfterValidator(names.login_password)] | None = Field(
+        None, description="The user's password; better in a file."
+    )
+    password_file: FilePath | None = Field(
+        None, description="A file with the user's password in its first line, such as /run/secrets/smarthost."
+    )
+    tls: Literal["starttls", "implicit", "optional"] = Field(
+        "starttls",
+        description="How it is encrypted: by STARTTLS, from the first byte, or, without a password, as any "
+        "host: if it offers it, and by port 25.",
+    )
+    ca: FilePath | None = Field(
+        None, description="A file with the CA's certificate, if it is none that the system trusts."
+    )
 
 
 class Mailbox(Part):
@@ -162,6 +192,15 @@ class Domain(Part):
         None,
         description="The mailbox that gets all mail of this domain, as NAME-anything by its .qmail files.",
     )
+    smarthost: Smarthost | None = Field(
+        None, description="Who takes mail to other hosts whose sender is of this domain."
+    )
+
+
+NextHop = Annotated[
+    Annotated[str, AfterValidator(names.route), Tag("route")] | Annotated[Smarthost, Tag("smarthost")],
+    Discriminator(lambda value: "smarthost" if isinstance(value, dict | Smarthost) else "route"),
+]
 
 
 class Relay(Part):
@@ -171,10 +210,13 @@ class Relay(Part):
         (),
         description="Networks whose hosts may send mail to anywhere through this host, without a password.",
     )
-    routes: dict[RouteDomain, Annotated[str, AfterValidator(names.route)]] = Field(
+    smarthost: Smarthost | None = Field(
+        None, description="Who takes all mail to other hosts for which there is no route."
+    )
+    routes: dict[RouteDomain, NextHop] = Field(
         {},
         description="Next hops by domain: example.org, .example.org for all below it, `*` for all others; "
-        "`qmtp://` in front of one sends to it by QMTP.",
+        "`qmtp://` in front of one sends to it by QMTP; one with a password is written as a smarthost.",
     )
 
 
@@ -301,6 +343,8 @@ def part_at(path: tuple[str | int, ...]) -> type[Part] | None:
             return Domain
         case ("domains", _, "mailboxes", _):
             return Mailbox
+        case ("relay", "smarthost") | ("relay", "routes", _) | ("domains", _, "smarthost"):
+            return Smarthost
     return None
 
 
@@ -313,12 +357,20 @@ def validated(plain: Plain) -> tuple[Site | None, list[Wrong]]:
     try:
         return Site.model_validate(plain), []
     except ValidationError as error:
-        wrongs = error.errors(include_url=False)
+        wrongs: list[Wrong] = [
+            {**wrong, "loc": _untagged(wrong["loc"])} for wrong in error.errors(include_url=False)
+        ]
     # A list whose items are wrong counts as empty, too; that would be told twice.
     blamed = {wrong["loc"][:-1] for wrong in wrongs}
     return None, [
         dict(wrong) for wrong in wrongs if wrong["type"] != "too_short" or wrong["loc"] not in blamed
     ]
+
+
+def _untagged(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The path without the kind of a route, which pydantic puts behind its domain."""
+    is_kind = path[:2] == ("relay", "routes") and path[3:4] in (("route",), ("smarthost",))
+    return path[:3] + path[4:] if is_kind else path
 
 
 def json_schema() -> dict[str, Any]:

@@ -179,6 +179,29 @@ def route(text: str) -> str:
     return QMTP + next_hop(text[len(QMTP) :]) if by_qmtp else next_hop(text)
 
 
+def relay_host(text: str) -> str:
+    """A host name or an IP address, an IPv6 one in brackets; its port is a key by itself."""
+    if ":" in text and not text.endswith("]"):
+        raise ValueError(f"`{text}` has a port; write it as `port:`, or an IPv6 address in brackets")
+    return next_hop(text)
+
+
+def login_user(text: str) -> str:
+    """The name of our user at another host; a line of control/smarthosts is parted by bars."""
+    if not plain(text) or text != text.strip() or "|" in text:
+        raise ValueError(f"`{text}` cannot be a user; write one without bars and blanks around it")
+    return text
+
+
+def login_password(text: str) -> str:
+    """Our password at another host; the text itself never stands in the sentence."""
+    if not text or text != text.strip():
+        raise ValueError("the password is empty or has blanks around it; write it as the other host has it")
+    if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in text):
+        raise ValueError("there is a control character in the password; a password is one line of text")
+    return text
+
+
 def password_hash(text: str) -> str:
     """An argon2id hash; the text itself never stands in the sentence, it may be a password."""
     found = _HASH.fullmatch(text)

@@ -45,6 +45,12 @@ def with_password(site: Site) -> Iterator[tuple[Name, Mailbox]]:
 
 
 def secret_in(path: str | Path) -> str:
+    """The password or hash in a password file; ValueError with a sentence if there is none."""
+    text = first_line(path)
+    return names.password_hash(text) if text.startswith("$") else text
+
+
+def first_line(path: str | Path) -> str:
     """The first line of a password file; ValueError with a sentence if there is none."""
     try:
         with open(path, "rb") as file:
@@ -55,14 +61,10 @@ def secret_in(path: str | Path) -> str:
             f"the file `{path}` cannot be read: {error.strerror}; put the password there"
         ) from None
     except UnicodeDecodeError:
-        raise ValueError(
-            f"the file `{path}` is no text; write the password or its hash in its first line"
-        ) from None
+        raise ValueError(f"the file `{path}` is no text; write the password in its first line") from None
     if not text or "\0" in text:
-        raise ValueError(
-            f"the first line of `{path}` holds no password; write the password or its hash there"
-        )
-    return names.password_hash(text) if text.startswith("$") else text
+        raise ValueError(f"the first line of `{path}` holds no password; write the password there")
+    return text
 
 
 def settled(site: Site, place: Place, hash_password: HashPassword) -> dict[Name, str]:

@@ -17,7 +17,7 @@ import jinja2
 from appliance.formats import tcprules
 from appliance.formats.assign import compile_assign
 from appliance.formats.outcome import Permanent, Temporary
-from appliance.site import deliveries, passwords, tree
+from appliance.site import deliveries, passwords, smarthosts, tree
 from appliance.site.addresses import Name
 from appliance.site.model import Site
 from appliance.site.names import QMTP
@@ -32,7 +32,11 @@ UNKNOWN_HASH = "made-when-applied"
 _HIGHEST_PORT = 65535
 _ENDING = ".j2"
 _ALIAS_FILE = "alias/.qmail.j2"
-_PRIVATE = {"passwords": (0o400, "qmailp"), "supervisord.conf": (0o600, "root")}
+_PRIVATE = {
+    "passwords": (0o400, "qmailp"),
+    "control/smarthosts": (0o400, "qmailr"),
+    "supervisord.conf": (0o600, "root"),
+}
 
 
 def render(site: Site, place: Place, surroundings: Surroundings) -> Path:
@@ -67,7 +71,7 @@ def planned(site: Site, place: Place, surroundings: Surroundings) -> Plan:
 
 
 def plan(site: Site, place: Place, surroundings: Surroundings, hashes: Mapping[Name, str]) -> Plan:
-    """All files of a tree, without a look at the disk but for the templates."""
+    """All files of a tree, without a look at the disk but for the templates and smarthosts' passwords."""
     environment = _environment()
     values = _values(site, place, surroundings, hashes)
     texts = {
@@ -126,6 +130,8 @@ def _values(
         "doublebounce": deliveries.doublebounce(site),
         "assignments": list(deliveries.assignments(site, place, surroundings)),
         "qmtp_routes": _qmtp_routes(site),
+        "smtp_routes": {domain: hop for domain, hop in site.relay.routes.items() if isinstance(hop, str)},
+        "smarthosts": smarthosts.lines(site),
         "clients": [tcprules.format_network(ipaddress.ip_network(network)) for network in site.relay.clients],
         "accounts": [
             (account, hashes[account.name]) for account in deliveries.accounts(site, place, surroundings)
@@ -139,7 +145,7 @@ def _values(
 def _qmtp_routes(site: Site) -> dict[str, str]:
     """control/qmtproutes. It is asked before smtproutes, so a route by SMTP stands in it without a relay."""
     routes = {
-        domain: hop.removeprefix(QMTP) if hop.startswith(QMTP) else ""
+        domain: hop.removeprefix(QMTP) if isinstance(hop, str) and hop.startswith(QMTP) else ""
         for domain, hop in site.relay.routes.items()
     }
     return routes if any(routes.values()) else {}

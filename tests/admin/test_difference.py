@@ -40,6 +40,17 @@ def test_a_hash_that_is_still_to_be_made_is_called_so() -> None:
     assert f"+a@b:({UNKNOWN_HASH}):1:1:/h:/m" == found["passwords"][-1]
 
 
+def test_no_password_is_shown_but_that_it_differs() -> None:
+    line = "@example.org:smtp.isp.test|starttls||joe|{}\n"
+    old, new = line.format("sec|ret"), line.format("sec|net")
+
+    found = differences({"control/smarthosts": old}, {"control/smarthosts": new})
+
+    shown = "\n".join(found["control/smarthosts"])
+    assert (False, 2) == ("sec" in shown, shown.count("|joe|(password "))
+    assert {} == differences({"control/smarthosts": old}, {"control/smarthosts": old})
+
+
 def test_before_the_first_start_everything_would_be_new(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,6 +117,40 @@ def test_an_empty_route_excepts_from_shorter_ones(place: Place) -> None:
     ]
 
 
+def test_a_smarthost_takes_what_has_no_route_and_who_it_is_for_is_told(place: Place) -> None:
+    by_hand(place, "smtproutes", "a.test:hop.test\nd.test:\n")
+    lines = ("@example.org:out.test|starttls||ann|secret", ":isp.test:465|implicit||joe|secret")
+    by_hand(place, "smarthosts", "\n".join([*lines, "b.test:partner.test|optional|||"]))
+
+    found = walked(place, "x@far.test")
+
+    by_sender = End("relay", "out.test as user ann if @example.org is the sender")
+    assert [by_sender, End("relay", "isp.test:465 as user joe")] == found.ends
+    assert ["`@example.org` goes to out.test as user ann", "`` goes to isp.test:465 as user joe"] == [
+        step.found for step in found.steps if step.where == "control/smarthosts"
+    ]
+    assert [End("relay", "hop.test")] == ends(place, "x@a.test")
+    assert [End("relay", "partner.test")] == ends(place, "x@b.test")
+    assert [End("relay", "the MX of d.test")] == ends(place, "x@d.test")
+    assert "secret" not in str(found)
+
+
+def test_a_smarthost_of_some_senders_leaves_the_dns_to_the_others(place: Place) -> None:
+    by_hand(place, "smarthosts", "@example.org:out.test|starttls|||\n")
+
+    expected = [End("relay", "out.test if @example.org is the sender"), End("relay", "the MX of far.test")]
+    assert expected == ends(place, "x@far.test")
+
+
+def test_smarthosts_that_cannot_be_understood_are_told(place: Place) -> None:
+    by_hand(place, "smarthosts", ":isp.test|joe|secret\n")
+
+    [step] = [step for step in walked(place, "x@far.test").steps if step.where == "control/smarthosts"]
+
+    assert step.found.startswith("cannot be looked at: smarthosts: ")
+    assert "secret" not in step.found
+
+
 def by_hand(place: Place, name: str, text: str) -> None:
     """A control file that somebody wrote into what is rendered."""
     (place.control / name).write_text(text)

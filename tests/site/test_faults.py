@@ -20,6 +20,15 @@ def told(plain: dict[str, Plain]) -> list[str]:
         ({"limits": {"zzz": 1}}, "the keys are concurrency_local, concurrency_remote,"),
         ({"listen": {"submission": 587}}, "`submission` is not there yet; leave it out"),
         ({"version": 2}, "the number 2 is no version that is known; write 1"),
+        (
+            {"relay": {"smarthost": {"host": "a.test", "tls": "off"}}},
+            "the text `off` stands here; write `starttls`, `implicit` or `optional`: how it is encrypted",
+        ),
+        (
+            {"relay": {"routes": {"a.test": {"host": "b.test", "prt": 5}}}},
+            "the key `prt` is not known here; did you mean `port`?",
+        ),
+        ({"relay": {"routes": {"a.test": ()}}}, "a list stands here; text is wanted: next hops by domain"),
         ({"version": None}, "nothing is no version that is known; write 1"),
         (
             {"limits": {"connections": "many"}},

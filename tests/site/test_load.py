@@ -230,7 +230,7 @@ def test_what_is_commented_out_in_the_shipped_file_is_right_as_well(tmp_path: Pa
         bare = line.lstrip()
         is_key = bare.startswith("# ") and (":" in bare.split()[1] or bare.startswith(("#   ", "#     ")))
         live.append(line.replace("# ", "", 1) if is_key else line)
-    for name in ("carol", "fullchain.pem", "privkey.pem"):
+    for name in ("carol", "fullchain.pem", "privkey.pem", "smarthost", "isp", "partner"):
         (tmp_path / name).write_text("secret")
     text = "\n".join(live).replace("/run/secrets", str(tmp_path))
     text = text.replace("$argon2id$v=19$m=19456,t=2,p=1$...", HASH)
@@ -238,7 +238,7 @@ def test_what_is_commented_out_in_the_shipped_file_is_right_as_well(tmp_path: Pa
     site = load_bytes(text.encode())
 
     assert {"alice", "bob", "carol", "dave"} == set(site.domains["example.test"].mailboxes)
-    assert ({"timeoutremote": "600\n"}, ("10.0.0.2/32",)) == (site.control, site.proxy.networks)
+    assert ({"timeoutremote", "tlshosts"}, ("10.0.0.2/32",)) == ({*site.control}, site.proxy.networks)
 
 
 @given(st.binary(max_size=200))

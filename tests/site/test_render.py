@@ -115,6 +115,26 @@ def test_routes_by_qmtp_have_a_file_of_their_own_that_excepts_the_others() -> No
     assert "a.test:\n:hub.test:2209\n" == text_of(files, "control/qmtproutes")
 
 
+def test_smarthosts_are_for_rspawn_alone_and_it_can_read_them(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("se|cret\n")
+    files = planned_for(
+        f"{SITE}relay:\n"
+        f"  smarthost: {{host: smtp.isp.test, user: joe, password_file: {tmp_path}/secret}}\n"
+        "  routes: {a.test: {host: 10.0.0.5, tls: optional}, b.test: hop}\n"
+    )
+
+    file = files["control/smarthosts"]
+    assert (0o400, "qmailr") == (file.mode, file.owner)
+    assert b":smtp.isp.test|starttls||joe|se|cret\na.test:10.0.0.5|optional|||\n" == file.content
+    assert "b.test:hop\n" == text_of(files, "control/smtproutes")
+
+
+def test_smarthosts_by_hand_are_for_rspawn_alone_as_well() -> None:
+    files = planned_for(f"{SITE}control: {{smarthosts: ':smtp.isp.test|starttls||joe|secret'}}\n")
+
+    assert (0o400, "qmailr") == files["control/smarthosts"][1:]
+
+
 def test_control_by_hand_wins_is_added_or_leaves_out() -> None:
     files = planned_for(
         f"{SITE}control: {{me: other.test, percenthack: [a.test], defaulthost: null, badmailfrom: ''}}"
