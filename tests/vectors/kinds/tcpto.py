@@ -9,7 +9,8 @@ import struct
 import time
 from pathlib import Path
 
-from tests.vectors.case import CannotPlay, Case, Json
+from tests.support.silent import silent
+from tests.vectors.case import Case, Json
 from tests.vectors.running import Ended, Manner, program, run
 from tests.vectors.system import QUEUE, SINK_PORT, System
 from tests.vectors.world import HOME, PATH
@@ -32,11 +33,8 @@ def play(case: Case) -> list[Json]:
         ours.stop_send()  # it has made the queue; the sink stays
     TABLE.write_bytes(bytes(TABLE.stat().st_size))
     (HOME / "control" / "timeoutconnect").write_text(f"{_TIMEOUT_S}\n")
-    silent = _listen_and_never_answer()
-    steps = [_step(step, case.stdin) for step in case.expect["steps"]]
-    for held in silent:
-        held.close()
-    return steps
+    with silent(("127.0.0.1", SILENT_PORT)):
+        return [_step(step, case.stdin) for step in case.expect["steps"]]
 
 
 _MANNER = Manner({"PATH": PATH}, user="qmailr")
@@ -110,16 +108,3 @@ def _age(seconds: int) -> None:
         for address, count, unused, when, rest in records
     ]
     TABLE.write_bytes(b"".join(aged))
-
-
-def _listen_and_never_answer() -> list[socket.socket]:
-    """A port whose queue is full, so that the kernel drops each SYN; as long as these are open."""
-    held = [socket.create_server(("127.0.0.1", SILENT_PORT), backlog=0)]
-    for _ in range(8):
-        held.append(socket.socket())
-        held[-1].settimeout(0.2)
-        try:
-            held[-1].connect(("127.0.0.1", SILENT_PORT))
-        except TimeoutError:
-            return held
-    raise CannotPlay("a port that never answers")
