@@ -66,10 +66,15 @@ def read_wordings(path: Path) -> dict[bytes, bytes]:
 def reworded(expected: Json, wordings: Mapping[bytes, bytes]) -> Json:
     """What was recorded, with our words for the lines that are listed."""
     if isinstance(expected, str) or is_encoded(expected):
-        lines = to_bytes(expected).split(b"\n")
-        return b"\n".join(wordings.get(line, line) for line in lines).decode("utf-8", "surrogateescape")
+        lines = to_bytes(expected).splitlines(keepends=True)
+        return b"".join(_our_line(line, wordings) for line in lines).decode("utf-8", "surrogateescape")
     if isinstance(expected, Mapping):
         return {key: reworded(part, wordings) for key, part in expected.items()}
     if isinstance(expected, list):
         return [reworded(part, wordings) for part in expected]
     return expected
+
+
+def _our_line(line: bytes, wordings: Mapping[bytes, bytes]) -> bytes:
+    words = line.rstrip(b"\r\n")
+    return wordings.get(words, words) + line[len(words) :]

@@ -52,13 +52,17 @@ def test_a_listed_line_is_put_into_our_words_and_nothing_else(tmp_path: Path) ->
     (tmp_path / "differs.md").write_text(SENTENCES)
     wordings = read_wordings(tmp_path / "differs.md")
     encoded = {"b64": base64.b64encode(b"\xff\nSorry it failed.\n").decode()}
-    recorded = {"a": "x\nSorry it failed.\n", "b": [" Sorry it failed.", encoded, 3, True]}
+    recorded = {
+        "a": "x\nSorry it failed.\nSorry it failed.\r\n",
+        "b": [" Sorry it failed.", encoded, 3, True],
+    }
 
     ours = reworded(recorded, wordings)
 
-    assert {"a": b"x\nIt failed.\n", "b": [b" Sorry it failed.", b"\xff\nIt failed.\n", 3, True]} == plain(
-        ours
-    )
+    assert {
+        "a": b"x\nIt failed.\nIt failed.\r\n",
+        "b": [b" Sorry it failed.", b"\xff\nIt failed.\n", 3, True],
+    } == plain(ours)
 
 
 def test_the_list_that_we_keep_has_a_reason_in_each_row() -> None:
