@@ -13,7 +13,7 @@ from collections import deque
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError
 
-_READ = 256 * 1024
+_READ = 64 * 1024
 _DESCRIPTORS_AT_ONCE = 16
 _ROOM = socket.CMSG_SPACE(_DESCRIPTORS_AT_ONCE * 4)
 

@@ -1,7 +1,9 @@
-"""Owns lspawn's workers: one a user, and more if he gets much; fed with frames, ended when idle, never too many.
+"""Owns lspawn's workers: one a user or several, fed with frames, ended when idle, never more than so many.
 
 A user's next worker starts when all that he has are busy: with mailboxes of one user, as config.yaml makes
-them, one process would deliver all mail on one processor. A worker's death is the end of its socket: what it had not reported is to be tried again, and nothing else
+them, one process would deliver all mail on one processor.
+
+A worker's death is the end of its socket: what it had not reported is to be tried again, and nothing else
 happens. A message is given to a worker once, before its first delivery there.
 """
 

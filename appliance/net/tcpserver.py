@@ -47,6 +47,7 @@ Accept = Callable[["Connection"], asyncio.BaseProtocol]
 _PAUSE = 0.05  # seconds between looks at the limit, or at a table of descriptors that was full
 _GRACE = 2.0  # seconds that sessions have to end after TERM: seven daemons stop one by one, in ten seconds
 _HANDSHAKE_SECONDS = 30.0
+_LOG_SECONDS = 0.02  # log lines of so long go out together: each write wakes whoever keeps the log
 # What wait(2) says of a process that ended with 100 or 111, as tcpserver's for a connection do.
 _DENIED, _FAILED = 100 << 8, 111 << 8
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -334,7 +335,7 @@ class Server:
         log.line(text)
         if not self._flush_due:
             self._flush_due = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_later(_LOG_SECONDS, self._flush)
 
     def _flush(self) -> None:
         self._flush_due = False

@@ -15,7 +15,7 @@ from appliance.formats.outcome import FormatError
 from appliance.protocols import spawn
 from appliance.protocols.spawn import MessageFrame, ReportFrame, SpawnFrame
 
-_READ = 256 * 1024
+_READ = 64 * 1024
 _DESCRIPTORS_AT_ONCE = 16
 
 

@@ -14,7 +14,7 @@ from appliance.protocols.spawn import DeliveryFrame, ForgetFrame, MessageFrame, 
 from appliance.system.log import line
 
 LOST = Report(Verdict.TRY_AGAIN, b"The delivery was cut off before it was reported. (#4.3.0)\n")
-_READ = 256 * 1024
+_READ = 64 * 1024
 _RECONNECT_S = 0.25
 
 

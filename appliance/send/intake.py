@@ -22,7 +22,7 @@ from appliance.system import files, log, privileges
 NO_SPACE = Report(Verdict.TRY_AGAIN, b"the queue cannot write the message to its disk (#4.3.0)")
 NOT_A_MESSAGE = Report(Verdict.NEVER, b"the queue does not understand this message (#5.3.0)")
 NOT_YOURS = Report(Verdict.NEVER, b"only root and the user of the queue may order that")
-_READ = 256 * 1024
+_READ = 64 * 1024
 
 
 class Incoming:

@@ -46,6 +46,9 @@ PATIENCE_S = 3.0
 STAY_DOWN = 99
 """The exit code after which supervisor does not start send again (supervisord.conf)."""
 
+HOLD_S = 0.004
+"""Seconds from one handing over of log lines and deliveries to the next: each wakes three processes."""
+
 RECONNECT_S = 0.25
 IDLE_S = 60.0
 PAUSED_S = 0.05
@@ -87,6 +90,8 @@ class Send:
         self._selector.register(self._disk.wakeup, selectors.EVENT_READ, lambda _events: self._disk.act())
         self._signals: set[int] = set()
         self._exit_by: float | None = None
+        self._next_hand_over = 0.0
+        self._holds_back = False
         self._watch_signals()
         log.line(lines.status(self._channels))
         self._startup = Startup(self._work, self._acceptance, self._schedules, self._jobs, self._ending)
@@ -107,6 +112,7 @@ class Send:
         if not self._stillness.is_still:
             self._ending.retry_postponed()
         self._acceptance.commit()
+        self._intake.flush()
         if self._exit_by is None and not self._stillness.is_asked:
             self._connect()
             self._startup.read_on()
@@ -116,6 +122,14 @@ class Send:
         self._settling.write()
         self._stillness.look()
         self._intake.pause(not self._settling.has_room)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        now = time.monotonic()
+        self._holds_back = now < self._next_hand_over
+        if self._holds_back:
+            return
+        self._next_hand_over = now + HOLD_S
         # First the log: a delivery that a crash cuts off was told of before it could begin.
         log.flush()
         for channel in self._channels:
@@ -129,6 +143,8 @@ class Send:
             return PAUSED_S
         if not self._startup.is_over:
             return 0.0
+        if self._holds_back:
+            return max(0.0, self._next_hand_over - time.monotonic())
         if any(channel.connection is None for channel in self._channels):
             return RECONNECT_S
         dues = [due for due in (self._jobs.next_due(), self._ending.next_due()) if due is not None]
