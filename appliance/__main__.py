@@ -31,6 +31,7 @@ PROGRAMS = {
     "forward": "appliance.inject.forward:main",
     "preline": "appliance.inject.preline:main",
     "qmail-getpw": "appliance.local.getpw:main",
+    "qmail-inject": "appliance.inject.inject:main",
     "qmail-local": "appliance.local.local:main",
     "qmail-lspawn": "appliance.local.lspawn:main",
     "qmail-newmrh": "appliance.admin.newu:newmrh",

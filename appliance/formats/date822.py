@@ -20,6 +20,12 @@ def format_date(epoch: int) -> str:
     return f"{when.day} {month} {when.year} {when.hour:02}:{when.minute:02}:{when.second:02} -0000"
 
 
+def format_message_id(epoch: int, pid: int, host: bytes) -> bytes:
+    """Write a Message-ID that no other process of the host makes: second and process id (qmail-inject(8))."""
+    when = datetime.fromtimestamp(epoch, UTC)
+    return b"<%s.%d.qmail@%s>" % (when.strftime("%Y%m%d%H%M%S").encode(), pid, host)
+
+
 def parse_date(text: str) -> int:
     """Read a date, with or without a day of the week, as seconds since 1970; FormatError for other text."""
     found = _DATE.fullmatch(text)

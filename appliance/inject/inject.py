@@ -1,0 +1,134 @@
+"""Owns the program qmail-inject (qmail-inject(8)): a message from a user's program, completed and handed in.
+
+    qmail-inject [ -nNaAhH ] [ -fsender ] [ recipient ... ]
+
+Addresses in the header are completed (qmail-header(5)), missing fields added, Bcc taken away. The environment
+says who the user is and what he wants (QMAILINJECT and others). Exit code 0, 100 or 111.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from getopt import GetoptError, getopt
+from pathlib import Path
+
+from appliance.formats.addrlist import Defaults
+from appliance.formats.composed import Composed, parse_composed
+from appliance.formats.envelope import Envelope
+from appliance.formats.outcome import FormatError, Permanent, Temporary
+from appliance.inject.header import Header, Unparsed, User
+from appliance.queue.client import queue_of
+from appliance.system.control import Control
+from appliance.system.place import Place
+
+_OPTIONS = "aAhHnNf:"
+
+
+class Refused(Exception):
+    """Why a message is not handed in, and the exit code."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
+    """Hand in what is on descriptor 0; see the head of this file."""
+    try:
+        options, recipients = getopt(argv, _OPTIONS)
+    except GetoptError as error:
+        missing = error.msg.startswith("option -" + error.opt + " requires")
+        words = "option requires an argument" if missing else "illegal option"
+        return _say(f"qmail-inject: {words} -- {error.opt}\n", 100)
+    try:
+        return _inject(options, [os.fsencode(recipient) for recipient in recipients], environ)
+    except Unparsed as unparsed:
+        sys.stderr.flush()
+        sys.stderr.buffer.write(b"qmail-inject: fatal: " + unparsed.sentence)
+        return 100
+    except Refused as refusal:
+        return _say(f"qmail-inject: fatal: {refusal}\n", refusal.code)
+
+
+def _say(words: str, code: int) -> int:
+    sys.stderr.write(words)
+    return code
+
+
+def _inject(options: list[tuple[str, str]], recipients: list[bytes], environ: Mapping[str, str]) -> int:
+    place = Place.from_environ(environ)
+    user = User.of({os.fsencode(name): os.fsencode(value) for name, value in environ.items()})
+    try:
+        lists = _followed_lists(environ)
+        control = Control(place.control)
+        header = Header(user, _defaults(control, environ), int(time.time()), os.getpid())
+        id_host = _setting(control, environ, "idhost")
+    except Temporary as refusal:
+        raise Refused("read error", 111) from refusal
+    chosen = dict(options)  # the last of each
+    if "-f" in chosen:
+        header.set_sender(os.fsencode(chosen["-f"]))
+    strategy = _last(options, "-a", "-A", "-h", "-H") or "-A"
+    if strategy == "-A":
+        strategy = "-a" if recipients else "-h"
+    to = [header.complete_recipient(one) for one in recipients] if strategy != "-h" else []
+    try:
+        with open(0, "rb", closefd=False) as stream:
+            composed = parse_composed(stream.read())
+    except OSError as error:
+        raise Refused("read error", 111) from error
+    for field in composed.fields:
+        header.take(field)
+    whole = header.finish(id_host, lists)
+    if strategy != "-a":
+        to += header.recipients
+    if _last(options, "-n", "-N") == "-n":
+        return _print(header, whole, composed)
+    return _hand_in(Envelope(header.sender, tuple(to)), whole + composed.body, environ, place)
+
+
+def _last(options: list[tuple[str, str]], *names: str) -> str | None:
+    given = [name for name, _ in options if name in names]
+    return given[-1] if given else None
+
+
+def _setting(control: Control, environ: Mapping[str, str], name: str) -> bytes:
+    """A control file, which the variable QMAIL<NAME> overrides."""
+    found = control.line(name, control.line("me", name.encode())) or b""
+    override = environ.get(f"QMAIL{name.upper()}")
+    return found if override is None else os.fsencode(override)
+
+
+def _defaults(control: Control, environ: Mapping[str, str]) -> Defaults:
+    host, domain, plus = (
+        _setting(control, environ, name) for name in ("defaulthost", "defaultdomain", "plusdomain")
+    )
+    try:
+        return Defaults.of(host, domain, plus)
+    except FormatError as error:
+        raise Unparsed(b"unable to parse this line:\n@%s .%s .%s\n" % (host, domain, plus)) from error
+
+
+def _followed_lists(environ: Mapping[str, str]) -> frozenset[bytes]:
+    """The lists of QMAILMFTFILE, whose mail gets Mail-Followup-To; in lower case."""
+    path = environ.get("QMAILMFTFILE")
+    if path is None:
+        return frozenset()
+    lines = Control(Path.cwd()).lines(path)
+    return frozenset(line.lower() for line in lines or ())
+
+
+def _print(header: Header, whole: bytes, composed: Composed) -> int:
+    sys.stdout.buffer.write(header.return_path() + whole + composed.body)
+    sys.stdout.flush()
+    return 0
+
+
+def _hand_in(envelope: Envelope, message: bytes, environ: Mapping[str, str], place: Place) -> int:
+    try:
+        queue_of(place.socket("queue"), environ).submit(envelope, message)
+    except (Temporary, Permanent) as refusal:
+        code = 111 if isinstance(refusal, Temporary) else 100
+        raise Refused(refusal.sentence, code) from refusal
+    return 0
