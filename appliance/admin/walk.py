@@ -92,17 +92,12 @@ class Walk:
         self.ends.append(End(kind, where))
 
     def _next_hop(self, domain: bytes, depth: int) -> None:
-        routes = self._control.table("qmtproutes")
-        name = next((name for name in (*_suffixes(domain.lower()), b"") if name in routes), b"")
-        if hop := routes.get(name):
-            self._step(depth, "control/qmtproutes", f"`{_text(name)}` goes to {_text(hop)} by QMTP")
-            self._end("relay", f"{_text(hop)} by QMTP")
-            return
-        routes, smarthosts = self._control.table("smtproutes"), self._smarthosts(depth)
-        way = find_way(domain, b"", routes, smarthosts)
+        smarthosts = self._smarthosts(depth)
+        tables = self._control.table("smtproutes"), smarthosts, self._control.table("qmtproutes")
+        way = find_way(domain, b"", *tables)
         if way is None or not way.key:  # else the recipient decides, whoever the sender is
             for key, smarthost in smarthosts.items():
-                sent = find_way(domain, key, routes, smarthosts)
+                sent = find_way(domain, key, *tables)
                 if b"@" in key and sent and sent.key == key:
                     self._relay(
                         depth, Way(key, smarthost.relay, smarthost), f" if {_text(key)} is the sender"
@@ -121,12 +116,12 @@ class Walk:
             return {}
 
     def _relay(self, depth: int, way: Way, condition: str = "") -> None:
-        file, user = "smtproutes", ""
+        file, manner = ("qmtproutes", " by QMTP") if way.by_qmtp else ("smtproutes", "")
         if way.smarthost is not None:
             file = "smarthosts"
-            user = f" as user {_text(way.smarthost.login.user)}" if way.smarthost.login else ""
-        self._step(depth, f"control/{file}", f"`{_text(way.key)}` goes to {_text(way.relay)}{user}")
-        self._end("relay", _text(way.relay) + user + condition)
+            manner = f" as user {_text(way.smarthost.login.user)}" if way.smarthost.login else ""
+        self._step(depth, f"control/{file}", f"`{_text(way.key)}` goes to {_text(way.relay)}{manner}")
+        self._end("relay", _text(way.relay) + manner + condition)
 
     def _user(self, local: bytes, depth: int) -> None:
         found = lookup(self._users, local) if self._users else None

@@ -14,7 +14,6 @@ optional too: the host is treated as any other. Only the password may contain a 
 import enum
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import NamedTuple
 
 from appliance.formats.outcome import FormatError
@@ -97,7 +96,7 @@ def find_way(
     sender: bytes,
     routes: Mapping[bytes, bytes],
     smarthosts: Mapping[bytes, Smarthost],
-    qmtp_routes: Mapping[bytes, bytes] = MappingProxyType({}),
+    qmtp_routes: Mapping[bytes, bytes],
 ) -> Way | None:
     """The way of mail to a host by smtproutes, smarthosts, qmtproutes (tables of Control); None is the DNS.
 

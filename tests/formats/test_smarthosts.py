@@ -122,14 +122,14 @@ ROUTES = {b"intranet.test": b"10.0.0.5", b"partner.test": b"old.test", b"direct.
 def test_the_recipients_host_goes_before_the_sender_and_that_before_all_others(
     host: bytes, sender: bytes, relay: bytes | None
 ) -> None:
-    way = find_way(host, sender, ROUTES, SMARTHOSTS)
+    way = find_way(host, sender, ROUTES, SMARTHOSTS, {})
 
     assert relay == (way and way.relay)
 
 
 def test_a_route_without_a_smarthost_is_one_of_smtproutes() -> None:
-    assert Way(b"", b"isp.test") == find_way(b"far.test", b"joe@example.org", ROUTES, {})
-    assert None is find_way(b"far.test", b"joe@example.org", {}, {})
+    assert Way(b"", b"isp.test") == find_way(b"far.test", b"joe@example.org", ROUTES, {}, {})
+    assert None is find_way(b"far.test", b"joe@example.org", {}, {}, {})
 
 
 @pytest.mark.parametrize(
