@@ -82,10 +82,13 @@ class Programs:
 
     def start(self, order: Order, said: Said, ended: Ended) -> None:
         """Start a program; `said` gets what it prints, `ended` its exit code. Temporary if it cannot."""
-        reader, writer = os.pipe()
+        try:
+            reader, writer = os.pipe()
+        except OSError as error:
+            raise _cannot_run(error) from error
         os.set_blocking(reader, False)
         try:
-            program = _Program(spawn(order, writer, writer), reader, order, said, ended)
+            program = self._begin(order, (reader, writer), said, ended)
         except Temporary:
             os.close(reader)
             raise
@@ -94,6 +97,16 @@ class Programs:
         self._running[program.pid] = program
         self._selector.register(reader, selectors.EVENT_READ, lambda: self._read(program))
         self._selector.register(program.watch, selectors.EVENT_READ, lambda: self._shell_ended(program))
+
+    def _begin(self, order: Order, pipe: tuple[int, int], said: Said, ended: Ended) -> _Program:
+        reader, writer = pipe
+        pid = spawn(order, writer, writer)
+        try:
+            return _Program(pid, reader, order, said, ended)
+        except OSError as error:  # no descriptor is free to watch it by
+            _kill_session(pid)
+            self._next_sweep = 0.0
+            raise _cannot_run(error) from error
 
     def deadline(self) -> float:
         """When `expire` has something to do, by the monotonic clock."""
@@ -230,11 +243,15 @@ def spawn(order: Order, output: int, errors: int) -> int:
             setsigdef=_AS_DEFAULT,
         )
     except (OSError, ValueError) as error:
-        words = words_of(error) if isinstance(error, OSError) else "invalid argument"
-        raise Temporary(f"Unable to run /bin/sh: {words}. (#4.3.0)") from error
+        raise _cannot_run(error) from error
     finally:
         if message is not None and not isinstance(order.body, Stored):
             os.close(message)
+
+
+def _cannot_run(error: OSError | ValueError) -> Temporary:
+    words = words_of(error) if isinstance(error, OSError) else "invalid argument"
+    return Temporary(f"Unable to run /bin/sh: {words}. (#4.3.0)")
 
 
 def _message(body: Body) -> int:

@@ -224,10 +224,12 @@ def _sync_folders(letters: list[_Letter]) -> None:
 
 
 def clean(maildir: bytes, now: float) -> int:
-    """Remove what has lain in tmp for 36 hours; gives the number of files, 0 for what is no Maildir."""
+    """Remove what has lain in tmp for 36 hours; gives the number of files, 0 for what cannot be read."""
     folder = _Folder(maildir)
     try:
         return 0 if folder.failure is not None else _clean(folder.tmp, now - TMP_LIFETIME_S)
+    except OSError:
+        return 0
     finally:
         folder.close()
 

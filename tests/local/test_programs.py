@@ -1,5 +1,6 @@
 """Owns the check of programs: what they get, what they may not do, and that nothing of them is left."""
 
+import errno
 import math
 import os
 import selectors
@@ -245,3 +246,21 @@ def test_children_of_before_and_a_kernel_that_lists_none_are_left_alone(
         assert child.poll() is None
         child.kill()
     adopt_orphans(False)
+
+
+@pytest.mark.parametrize("call", ["pipe", "pidfd_open"])
+def test_without_a_free_descriptor_a_program_is_tried_later_and_nothing_is_left_of_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as context:
+        context.setattr(os, call, full)
+        with pytest.raises(
+            Temporary, match=r"Unable to run /bin/sh: process cannot open more files. \(#4.3.0\)"
+        ):
+            stage.start("sleep 100")
+
+    stage.until(stage.is_empty)
+    assert 0 == stage.run("exit 0")

@@ -1,5 +1,6 @@
 """Owns the check of Maildir deliveries: what lies in new, and that nothing else ever does."""
 
+import errno
 import os
 import re
 import resource
@@ -222,3 +223,12 @@ def test_tmp_is_cleaned_of_what_is_older_than_36_hours(box: Path) -> None:
 
 def test_cleaning_what_is_no_maildir_removes_nothing(tmp_path: Path) -> None:
     assert 0 == clean(bytes(tmp_path / "none"), 0)
+
+
+def test_a_tmp_that_cannot_be_listed_stays_as_it_is(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[bytes]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "listdir", broken)
+
+    assert 0 == clean(bytes(box), 0)
