@@ -71,27 +71,26 @@ def _open(name: bytes) -> int | None:
     """None for what counts as absent: a folder or another thing that is no file as well."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
     except PermissionError as error:
         raise _unable(name, error) from error
     except OSError as error:
         if may_pass(error):
             raise _unable(name, error) from error
-        return None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
     return None
 
 
 def _read(descriptor: int, name: bytes) -> tuple[bytes, bool]:
-    with open(descriptor, "rb", buffering=0) as file:
-        mode = os.fstat(descriptor).st_mode
-        if mode & _WORLD_WRITABLE:
-            raise Temporary(FILE_WRITABLE)
-        try:
+    try:
+        with open(descriptor, "rb", buffering=0) as file:
+            mode = os.fstat(descriptor).st_mode
+            if mode & _WORLD_WRITABLE:
+                raise Temporary(FILE_WRITABLE)
             return file.read(), bool(mode & stat.S_IXUSR)
-        except OSError as error:
-            raise Temporary(f"Unable to read {_text(name)}: {words_of(error)}. (#4.3.0)") from error
+    except OSError as error:
+        raise Temporary(f"Unable to read {_text(name)}: {words_of(error)}. (#4.3.0)") from error
 
 
 def _exists(name: bytes) -> bool:

@@ -46,9 +46,9 @@ def open_box(delivery: MboxDelivery) -> int:
     try:
         # O_NONBLOCK: a FIFO that lies there must not hold us up.
         descriptor = os.open(delivery.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+        state = os.fstat(descriptor)
     except (OSError, ValueError) as error:
         raise Temporary(_sentence("open", delivery.name, error, "#4.2.1")) from error
-    state = os.fstat(descriptor)
     if not stat.S_ISREG(state.st_mode) and state.st_rdev != _NULL:
         os.close(descriptor)
         raise Temporary(_sentence("open", delivery.name, OSError(errno.ENXIO, ""), "#4.2.1"))
@@ -68,8 +68,9 @@ def try_lock(descriptor: int) -> bool:
 
 def append(descriptor: int, delivery: MboxDelivery) -> None:
     """Write the message behind the others and fsync; Temporary, and the file as it was, if that fails."""
-    end = os.fstat(descriptor).st_size
+    end = None
     try:
+        end = os.fstat(descriptor).st_size
         with opened(delivery.body) as text:
             write_all(descriptor, delivery.from_line + delivery.head)
             for piece in _pieces(text):
@@ -79,7 +80,8 @@ def append(descriptor: int, delivery: MboxDelivery) -> None:
             os.fsync(descriptor)
     except OSError as error:
         with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, end)
+            if end is not None:
+                os.ftruncate(descriptor, end)
         raise Temporary(_sentence("write", delivery.name, error, "#4.3.0")) from error
 
 

@@ -145,13 +145,14 @@ def test_a_file_that_may_not_be_read_defers() -> None:
         assert as_user(SOMEBODY.uid, is_deferred)
 
 
-@pytest.mark.parametrize(("name", "call"), [("open", find), ("stat", forward_sender)])
+@pytest.mark.parametrize(("name", "call"), [("open", find), ("fstat", find), ("stat", forward_sender)])
 def test_a_disk_that_fails_defers_and_says_how(
     home: Path, monkeypatch: pytest.MonkeyPatch, name: str, call: Callable[[Instruction], object]
 ) -> None:
     def fail(*_: object) -> int:
         raise OSError(5, "EIO")
 
+    (home / ".qmail").write_text("./Maildir/\n")
     instruction = instruction_for(home)
     monkeypatch.setattr(os, name, fail)
 

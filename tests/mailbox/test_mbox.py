@@ -141,3 +141,22 @@ def test_a_failed_append_leaves_the_mbox_as_it_was(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, ignored)
 
     assert b"old\n\n" == box.read_bytes()
+
+
+def test_a_disk_that_does_not_tell_what_it_opened_defers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: int) -> os.stat_result:
+        raise OSError(5, "Input/output error")
+
+    box = tmp_path / "Mailbox"
+    descriptor = open_box(delivery(box))
+    monkeypatch.setattr(os, "fstat", broken)
+
+    with pytest.raises(Temporary, match=r"^Unable to open \./box: input/output error\. \(#4\.2\.1\)$"):
+        open_box(delivery(box))
+    with pytest.raises(Temporary, match=r"^Unable to write \./box: input/output error\. \(#4\.3\.0\)$"):
+        append(descriptor, delivery(box, b"text\n"))
+
+    os.close(descriptor)
+    assert b"" == box.read_bytes()
