@@ -20,6 +20,7 @@ from appliance.system.place import Place
 BREAK = b"-"
 """The letter between a user and an extension (conf-break)."""
 
+ALIAS = b"alias-"
 NFS_FAILURE = "NFS failure in qmail-local."
 _LONGEST_NAME = 31
 
@@ -84,9 +85,10 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
 
 
 def alias_account(local: bytes, home: bytes) -> Assignment:
-    """Where mail goes that belongs to no account."""
+    """Where mail goes that belongs to no account; alias-x is alias' own x, in the password file or not."""
     uid, gid = privileges.identity_of("alias")
-    return Assignment(b"alias", uid, gid, home, b"-", local)
+    own = local[len(ALIAS) :] if local.lower().startswith(ALIAS) else local
+    return Assignment(b"alias", uid, gid, home, b"-", own)
 
 
 def _field(value: bytes | int) -> bytes:

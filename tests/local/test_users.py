@@ -49,6 +49,13 @@ def test_a_name_that_nobody_has_is_for_alias(tmp_path: Path, users: Users, with_
     assert alias == users.find(b"no-such-account")
 
 
+@pytest.mark.parametrize("local", [b"alias-movie-Bob", b"Alias-movie-Bob"])
+def test_alias_has_extensions_of_his_own(tmp_path: Path, users: Users, local: bytes) -> None:
+    uid, gid = identity_of("alias")
+
+    assert expected("alias", uid, gid, f"{tmp_path}/alias", (b"-", b"movie-Bob")) == users.find(local)
+
+
 def test_a_new_cdb_counts_at_once_and_a_removed_one_does_not(tmp_path: Path, users: Users) -> None:
     assign(tmp_path, "=joe:first:8001:8001:/home/first:::")
     found = [users.find(b"joe").user]
