@@ -1,6 +1,7 @@
 """Owns the bench of a very large queue: it is made, an appliance starts on it, its operator asks about it.
 
-make bench ONLY=million COUNT=1000000
+make bench ONLY=million COUNT=1000000                    all of it
+python -m tests.bench.million /var/qmail/queue 1000000   the queue alone
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from appliance.queue.layout import SPLIT, Layout, prepare
@@ -17,6 +19,7 @@ from appliance.system import privileges
 from tests.bench import processes
 from tests.support.nexthop import NextHop
 from tests.support.site import CONFIG, SMTP, Site, site
+from tests.support.sources import CHECKOUT
 
 FIRST = 1000
 """The first message's number; it is one of part 11, as the others come it is in no order on the disk."""
@@ -30,33 +33,28 @@ PATIENCE_S = 300.0
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-def make(queue: Path, count: int, now: int) -> None:
+def make(queue: Path, count: int) -> None:
     """Let so many messages wait, each due in an hour or later, but for the last one, which is due already.
 
     The same files as send leaves: info and remote of each; bodies are one file by many names.
     """
+    words = [sys.executable, "-m", "tests.bench.million", str(queue), str(count)]
+    subprocess.run(words, cwd=CHECKOUT, check=True)
+
+
+def main(argv: list[str]) -> int:
+    """Make a queue of that name with so many messages: QUEUE COUNT."""
+    queue, numbers, now = Path(argv[0]), range(FIRST, FIRST + int(argv[1])), int(time.time())
     prepare(queue, privileges.identity_of("qmailq"))
-    workers = os.cpu_count() or 1
-    children = []
-    for worker in range(workers):
-        child = os.fork()
-        if not child:
-            try:
-                privileges.become("qmailq")
-                Layout(queue).lay_out()
-                for part in range(worker, SPLIT, workers):
-                    write_part(queue, part, range(FIRST, FIRST + count), now)
-                os._exit(0)
-            finally:
-                os._exit(1)
-        children.append(child)
-    failed = [child for child in children if os.waitpid(child, 0)[1]]
-    if failed:
-        raise OSError(f"the queue in {queue} was not made whole")
+    privileges.become("qmailq")
+    Layout(queue).lay_out()
+    with ProcessPoolExecutor(os.cpu_count()) as workers:
+        made = [workers.submit(write_part, queue, part, numbers, now) for part in range(SPLIT)]
+    return max(future.result() for future in made)
 
 
-def write_part(queue: Path, part: int, numbers: range, now: int) -> None:
-    """The files of those messages that belong to one part of the queue."""
+def write_part(queue: Path, part: int, numbers: range, now: int) -> int:
+    """The files of those messages that belong to one part of the queue; 0."""
     mine = range(numbers.start + (part - numbers.start) % SPLIT, numbers.stop, SPLIT)
     mess, info, remote = (
         os.open(queue / name / str(part), os.O_RDONLY | os.O_DIRECTORY) for name in ("mess", "info", "remote")
@@ -76,6 +74,7 @@ def write_part(queue: Path, part: int, numbers: range, now: int) -> None:
         _create(remote, name, b"Tsomeone@%b\0" % host, when)
     for folder in (mess, info, remote):
         os.close(folder)
+    return 0
 
 
 def _create(folder: int, name: str, content: bytes, when: int) -> None:
@@ -88,16 +87,21 @@ def _create(folder: int, name: str, content: bytes, when: int) -> None:
 def run(count: int, folder: Path | None) -> int:
     """Make the queue, in a folder on a disk, measure, print, and remove everything; 0."""
     tempfile.tempdir = str(folder) if folder else None
-    with NextHop() as sink, site(f'{CONFIG}relay: {{routes: {{{DUE}: "127.0.0.1:{sink.port}"}}}}\n') as new:
+    with NextHop() as sink, site(config(sink.port)) as new:
         new.place.home.mkdir(mode=0o755)
         began = time.monotonic()
         _say(f"making {count:,} messages ...")
-        make(new.place.queue, count, int(time.time()))
+        make(new.place.queue, count)
         _tell("made", time.monotonic() - began, "s")
         for name, figure, unit in measure(new, sink):
             _tell(name, figure, unit)
         _say("deleting ...")
     return 0
+
+
+def config(sink: int) -> str:
+    """A config.yaml by which what is due goes to a port of this machine."""
+    return f'{CONFIG}relay: {{routes: {{{DUE}: "127.0.0.1:{sink}"}}}}\n'
 
 
 def measure(new: Site, sink: NextHop) -> Iterator[tuple[str, float, str]]:
@@ -160,3 +164,7 @@ def _say(text: str) -> None:
 
 def _tell(name: str, figure: float, unit: str) -> None:
     print(f"{name:<36}{figure:>10.1f} {unit}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""Owns chapter 6 of qmail's FAQ, outgoing mail: each test types what the answer says."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.by_hand import Host, Internet, lies_in, took
+from tests.support.nameserver import SILENCE
+
+
+@pytest.fixture(scope="module")
+def internet() -> Iterator[Internet]:
+    with Internet() as new:
+        yield new
+
+
+@pytest.fixture(scope="module")
+def af(internet: Internet) -> Iterator[Host]:
+    with internet.host("www.af.mil", "127.0.0.6") as new:
+        yield new
+
+
+def test_q06_2_local_mail_to_another_host(internet: Internet, af: Host) -> None:
+    boss = af.user("boss")
+    af.shell("echo af.mil >> control/locals; svc -h /service/qmail")
+    with internet.sink("pokey.af.mil", "127.0.0.2") as pokey:
+        internet.know("af.mil", MX=["10 pokey.af.mil"])
+        lies_in(boss / "Maildir", af.send("boss@af.mil"))
+
+        af.shell("sed -i /^af.mil/d control/locals")
+        af.shell("svc -h /service/qmail")
+
+        assert (b"boss@af.mil",) == took(pokey, af.send("boss@af.mil"))
+
+
+def test_q06_3_a_null_client(internet: Internet) -> None:
+    with (
+        internet.host("zippy.af.mil", "127.0.0.7") as zippy,
+        internet.sink("bigbang.af.mil", "127.0.0.2") as bigbang,
+    ):
+        zippy.user("joe")
+        zippy.shell("echo :bigbang.af.mil > control/smtproutes")
+        zippy.shell("chmod 644 control/smtproutes")
+        zippy.shell("echo > control/locals")
+        zippy.shell("svc -d /service/smtpd; svc -h /service/qmail /service/rspawn")
+
+        for recipient in ("someone@far.test", "joe@zippy.af.mil", "joe"):
+            expected = recipient if "@" in recipient else f"{recipient}@zippy.af.mil"
+            assert (expected.encode(),) == took(bigbang, zippy.send(recipient))
+
+        assert 0 == internet.names.questions["far.test", "MX"]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((zippy.address, internet.port))
+
+
+def test_q06_5_a_name_server_that_is_down(internet: Internet, af: Host) -> None:
+    internet.names.records["slow.test"] = SILENCE
+    new = af.send("someone@slow.test")
+    af.wait_for_log("deferral: CNAME_lookup_failed_temporarily._(#4.4.3)/")
+
+    with internet.sink("mx.slow.test", "127.0.0.2") as sink:
+        internet.know("slow.test", MX=["10 mx.slow.test"])
+        af.shell("svc -a /service/qmail")
+
+        took(sink, new)
