@@ -42,15 +42,9 @@ def faults(draft: Draft) -> Iterator[Told]:
         control.parse_smarthosts(parse_lines((by_hand or "").encode()))
     except FormatError as error:
         yield Told(("control", "smarthosts"), f"{error}; write it so, or take it out")
-    everything = draft.site.relay.routes.get(ALL_OTHERS)
-    if everything is not None and draft.site.relay.smarthost is not None:
+    if ALL_OTHERS in draft.site.relay.routes and draft.site.relay.smarthost is not None:
         told = f"the route `{ALL_OTHERS}` sends all other mail elsewhere already; leave one of the two"
         yield Told(("relay", "smarthost"), told, key=True)
-    if isinstance(everything, str) and everything.startswith(names.QMTP):
-        for name, domain in draft.site.domains.items():
-            if domain.smarthost is not None:
-                told = f"the route `{ALL_OTHERS}` takes all mail by QMTP, whoever its sender is; leave one"
-                yield Told(("domains", name, "smarthost"), told, key=True)
 
 
 def _written(site: Site) -> Iterator[_Entry]:

@@ -102,14 +102,6 @@ def test_two_ways_for_all_other_mail_are_one_too_many() -> None:
     assert ("relay/smarthost", True) == (path, "leave one of the two" in said)
 
 
-def test_a_route_by_qmtp_for_all_mail_leaves_nothing_to_a_domains_smarthost() -> None:
-    domain = with_domain(f"{ALICE}smarthost: {{host: isp.test}}")
-
-    [(path, said)] = told(f"{domain}relay: {{routes: {{'*': 'qmtp://hub.test'}}}}\n")
-
-    assert ("domains/example.org/smarthost", True) == (path, "takes all mail by QMTP" in said)
-
-
 def test_smarthosts_by_hand_are_looked_at_without_a_word_of_the_password() -> None:
     [(path, said)] = told(f"{HEAD}control: {{smarthosts: ':isp.test|joe|geheim'}}\n")
 

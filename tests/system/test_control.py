@@ -75,6 +75,21 @@ def test_an_unreadable_file_is_a_temporary_failure_that_names_it(control: Contro
     assert isinstance(raised.value.__cause__, OSError)
 
 
+def test_a_folder_may_list_names_in_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "notlshosts").mkdir()
+    (tmp_path / "notlshosts" / "b.test").touch()
+    (tmp_path / "notlshosts" / "a.test").touch()
+    (tmp_path / "locals").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    control = Control(tmp_path)
+
+    assert [b"a.test", b"b.test"] == control.names("notlshosts")
+    assert (None, None) == (control.names("locals"), control.names("missing"))
+    assert bytes(tmp_path / "notlshosts") == control.path("notlshosts")
+    with pytest.raises(Temporary, match="loop"):
+        control.names("loop")
+
+
 def test_a_missing_folder_is_a_folder_without_settings(tmp_path: Path) -> None:
     assert Control(tmp_path / "missing").lines("locals") is None
 
