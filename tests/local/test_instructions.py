@@ -154,10 +154,12 @@ def test_a_disk_that_fails_defers_and_says_how(
 
     (home / ".qmail").write_text("./Maildir/\n")
     instruction = instruction_for(home)
-    monkeypatch.setattr(os, name, fail)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, name, fail)
+        with pytest.raises(Temporary) as refusal:
+            call(instruction)
 
-    with pytest.raises(Temporary, match=r"input/output error\. \(#4\.3\.0\)$"):
-        call(instruction)
+    assert refusal.value.sentence.endswith("input/output error. (#4.3.0)")
 
 
 @pytest.mark.parametrize(

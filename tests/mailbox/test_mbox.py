@@ -151,12 +151,14 @@ def test_a_disk_that_does_not_tell_what_it_opened_defers(
 
     box = tmp_path / "Mailbox"
     descriptor = open_box(delivery(box))
-    monkeypatch.setattr(os, "fstat", broken)
-
-    with pytest.raises(Temporary, match=r"^Unable to open \./box: input/output error\. \(#4\.2\.1\)$"):
-        open_box(delivery(box))
-    with pytest.raises(Temporary, match=r"^Unable to write \./box: input/output error\. \(#4\.3\.0\)$"):
-        append(descriptor, delivery(box, b"text\n"))
-
+    with monkeypatch.context() as context:
+        context.setattr(os, "fstat", broken)
+        with pytest.raises(Temporary) as not_opened:
+            open_box(delivery(box))
+        with pytest.raises(Temporary) as not_written:
+            append(descriptor, delivery(box, b"text\n"))
     os.close(descriptor)
+
+    assert "Unable to open ./box: input/output error. (#4.2.1)" == not_opened.value.sentence
+    assert "Unable to write ./box: input/output error. (#4.3.0)" == not_written.value.sentence
     assert b"" == box.read_bytes()
