@@ -141,6 +141,7 @@ def simulate(
 def _loop(monkeypatch: pytest.MonkeyPatch) -> SimulatedLoop:
     loop = SimulatedLoop()
     monkeypatch.setattr(time, "time", lambda: START + loop.time())
+    monkeypatch.setattr(time, "monotonic", loop.time)
     return loop
 
 
