@@ -28,6 +28,8 @@ from appliance.system.control import Control
 from appliance.system.place import Place
 
 STOP_S = 5.0
+REREAD_S = 5.0
+"""Seconds after which settings are read again that could not be read at the start."""
 MOST_RECIPIENTS = 100
 """Recipients in one transaction: what every server must take (RFC 5321 4.5.3.1.8)."""
 
@@ -154,8 +156,10 @@ class Rspawn:
                 control = Control(self._place.control)
                 settings = read_settings(control, self._environ)
                 self._remote.take_up(settings, resolver_of(control, self._environ))
-        except Temporary as failure:
-            log.line(f"alert: {failure.sentence}")
+        except (Temporary, OSError) as failure:
+            log.line(f"alert: {failure}")
+            if self._remote is None:  # nothing is delivered until they can be read
+                asyncio.get_running_loop().call_later(REREAD_S, self.read_settings)
         for deliveries in self._under_way:
             deliveries.remote = self._remote
 
@@ -209,6 +213,10 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     log.line("status: started")
-    loop.run(serve(listener, place, environ))
+    try:
+        loop.run(serve(listener, place, environ))
+    except (OSError, RuntimeError) as failure:  # RuntimeError is uvloop's, without a descriptor for itself
+        log.line(f"alert: cannot go on: {failure}")
+        return 111
     log.line("status: exiting")
     return 0

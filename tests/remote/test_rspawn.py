@@ -351,6 +351,21 @@ def test_without_settings_every_delivery_waits_until_hup_finds_them(home: Path) 
     assert 1 == daemon.stop().count("alert: Unable to read controls")
 
 
+def test_settings_that_could_not_be_read_are_read_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "control" / "me").unlink()
+    monkeypatch.setattr(rspawn, "REREAD_S", 0.01)
+
+    async def take() -> None:
+        running = rspawn.Rspawn(Place.from_environ({"TOASTER_HOME": str(home)}), {})
+        assert running._remote is None
+        (home / "control" / "me").write_text("mx.lab.test\n")
+        async with asyncio.timeout(20):
+            while running._remote is None:
+                await asyncio.sleep(0.01)
+
+    run(take())
+
+
 def wait_for_verdict(send: Send, verdict: Verdict) -> None:
     """Deliver until it comes out so."""
     deadline = time.monotonic() + 20
