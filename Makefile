@@ -35,7 +35,7 @@ flow: .venv/dev peers ## build the image, start it, send and fetch mail, break i
 bench: .venv/dev peers ## our speed against Postfix's, as root; ROUNDS=5 ONLY="local_kept relay" PROFILE=send
 	@$(BIN)/python -m tests.bench
 
-crash: .venv/dev ## kill -9 daemons while mail comes in: KILLS=20 SEED=1; each loss of power: PREFIXES=1
+crash: .venv/dev ## kill -9 daemons while mail comes in: KILLS=20 SEED=1; each loss of power: PREFIXES=1; failing disks: FAULTS=1
 	@$(BIN)/python -m tests.crash
 
 peers: ## the mail programs of others that the tests use (apt-get, as root)

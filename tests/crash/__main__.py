@@ -1,10 +1,10 @@
-"""Owns the words of `make crash`: KILLS=n, or PREFIXES=1; SEED=n."""
+"""Owns the words of `make crash`: KILLS=n, PREFIXES=1, or FAULTS=1 (a share of them: FAULTS=0.1); SEED=n."""
 
 import os
 import random
 import sys
 
-from tests.crash import kills, prefixes
+from tests.crash import faults, kills, prefixes
 
 
 def main() -> int:
@@ -12,6 +12,8 @@ def main() -> int:
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
     if os.environ.get("PREFIXES"):
         return prefixes.run(seed)
+    if os.environ.get("FAULTS"):
+        return faults.run(seed, float(os.environ["FAULTS"]))
     return kills.run(int(os.environ.get("KILLS") or 20), seed)
 
 

@@ -118,12 +118,13 @@ def deliver_all(disk: Disk, folder: Path) -> list[Copy]:
             for spawn in (rig.local, rig.remote):
                 spawn.answer(*[DONE] * len(spawn.unanswered))
             idle = 0 if before else idle + 1
-        return _copies(rig.local) + _copies(rig.remote)
+        return copies_of(rig.local) + copies_of(rig.remote)
     finally:
         rig.close()
 
 
-def _copies(spawn: FakeSpawn) -> list[Copy]:
+def copies_of(spawn: FakeSpawn) -> list[Copy]:
+    """What a spawn was given to deliver."""
     bodies: dict[int, bytes] = {}
     copies, descriptors = [], iter(spawn.descriptors)
     for frame in spawn.frames:

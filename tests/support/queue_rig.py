@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from appliance.formats import handin
 from appliance.formats.envelope import Envelope
@@ -24,6 +25,15 @@ LATER = Report(Verdict.TRY_AGAIN, b"not now. (#4.3.0)\n")
 NEVER = Report(Verdict.NEVER, b"Sorry, no mailbox here by that name. (#5.1.1)\n")
 
 CONTROL = {"me": "mx.example.test", "locals": "example.test", "virtualdomains": "virtual.test:virtual"}
+
+
+class Turns(Protocol):
+    """A send, by hand or as a process of its own, and how a test lets time pass for it."""
+
+    place: Place
+
+    def turn(self, until: Callable[[], bool] | None = None) -> None:
+        """Let it work until something holds, or a while."""
 
 
 class FakeSpawn:
@@ -186,7 +196,7 @@ class Rig:
 class RigCaller:
     """One connection to the queue's socket."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Turns) -> None:
         self._rig = rig
         self.connection = socket.socket(socket.AF_UNIX)
         self.connection.connect(str(rig.place.socket("queue")))
@@ -229,14 +239,18 @@ class RigCaller:
 
     def submit(self, envelope: Envelope, body: bytes) -> Report:
         """Hand in a message and wait for the answer."""
+        self.offer(envelope, body)
+        return self.wait_for(1)
+
+    def offer(self, envelope: Envelope, body: bytes) -> None:
+        """Hand in a message."""
         if len(body) <= handin.LARGE:
             self.write(handin.format_whole(1, envelope, body))
-        else:
-            self.write(handin.format_begin(1, envelope))
-            for start in range(0, len(body), 65536):
-                self.write(handin.format_piece(1, body[start : start + 65536]))
-            self.write(handin.format_end(1))
-        return self.wait_for(1)
+            return
+        self.write(handin.format_begin(1, envelope))
+        for start in range(0, len(body), 65536):
+            self.write(handin.format_piece(1, body[start : start + 65536]))
+        self.write(handin.format_end(1))
 
     def close(self) -> None:
         """Hang up."""
