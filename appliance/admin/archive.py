@@ -12,7 +12,8 @@ import json
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import IO, Any, NamedTuple
 
 from appliance.formats.outcome import Permanent
@@ -26,15 +27,17 @@ NO_ARCHIVE = "this is no backup of toaster"
 _NAMES: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 _BROKEN = (EOFError, tarfile.ReadError, zlib.error, lzma.LZMAError)
 _SMALL = 1024 * 1024
+_ATTRIBUTE = "SCHILY.xattr."  # as other programs write extended attributes into a tar
 
 
 class Entry(NamedTuple):
-    """A member on its way in or out: its time in seconds since 1970, and its content; None for a folder."""
+    """A member on its way in or out: time in seconds since 1970, content (None: a folder), attributes."""
 
     name: str
     time: int
     size: int
     content: IO[bytes] | None
+    attributes: Mapping[str, bytes] = MappingProxyType({})
 
 
 class _Sum:
@@ -49,6 +52,8 @@ class _Sum:
         self.entries += 1
         head = f"{entry.name}\0{entry.time}\0{-1 if entry.content is None else entry.size}\n"
         self._digest.update(head.encode("utf-8", "surrogateescape"))
+        for name, value in sorted(entry.attributes.items()):
+            self._digest.update(f"{name}={value.hex()}\n".encode())
         self._content = entry.content or io.BytesIO()
 
     def read(self, size: int = -1) -> bytes:
@@ -68,7 +73,7 @@ class ArchiveWriter:
     """Writes an archive; only `close` makes it whole."""
 
     def __init__(self, stream: IO[bytes], head: dict[str, Any]) -> None:
-        self._tar = tarfile.TarFile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, **_NAMES)
+        self._tar = tarfile.TarFile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, **_NAMES)
         self._sum = _Sum()
         self._write_json(HEAD, {"version": VERSION, **head})
 
@@ -76,6 +81,10 @@ class ArchiveWriter:
         """Add a member. OSError: it has less to read than its size, or the archive cannot be written."""
         member = tarfile.TarInfo(entry.name)
         member.mtime, member.mode = entry.time, 0o600
+        member.pax_headers = {
+            _ATTRIBUTE + name: value.decode("utf-8", "surrogateescape")
+            for name, value in entry.attributes.items()
+        }
         self._sum.begin(entry)
         if entry.content is None:
             member.type, member.mode = tarfile.DIRTYPE, 0o700
@@ -114,7 +123,12 @@ def _entries(tar: tarfile.TarFile) -> Iterator[Entry]:
         if not (member.isfile() or member.isdir()):
             raise Permanent(f"{NO_ARCHIVE}: {member.name!r} is neither a file nor a folder")
         content = tar.extractfile(member) if member.isfile() else None
-        entry = Entry(member.name, int(member.mtime), member.size, content)
+        attributes = {
+            name.removeprefix(_ATTRIBUTE): value.encode("utf-8", "surrogateescape")
+            for name, value in member.pax_headers.items()
+            if name.startswith(_ATTRIBUTE)
+        }
+        entry = Entry(member.name, int(member.mtime), member.size, content, attributes)
         if total.entries == 0:
             _check_head(entry)
         if entry.name == MANIFEST:

@@ -125,7 +125,7 @@ def _entries(place: Place, moment: Moment) -> Iterator[Entry]:
 def _entry(file: QueueFile) -> Iterator[Entry]:
     name = f"queue/{file.path}"
     if isinstance(file.content, bytes):
-        yield Entry(name, file.time, len(file.content), io.BytesIO(file.content))
+        yield Entry(name, file.time, len(file.content), io.BytesIO(file.content), file.attributes)
         return
     with file.content.open("rb") as content:
         yield Entry(name, file.time, os.fstat(content.fileno()).st_size, content)

@@ -20,6 +20,7 @@ from appliance.formats.outcome import Permanent
 from appliance.queue import layout
 from appliance.queue.rest import stopped
 from appliance.queue.restored import Restored, refuse_filled
+from appliance.queue.snapshot import OURS
 from appliance.system.place import Place
 from appliance.system.privileges import Identity, acting_as, identity_of
 
@@ -73,7 +74,7 @@ def read(place: Place, owner: Identity, stream: IO[bytes]) -> str:
         top, _, path = entry.name.partition("/")
         if top == "queue" and entry.content is not None:
             with acting_as("qmailq"):
-                restored.add(path, entry.time, entry.content)
+                restored.add(path, entry.time, entry.content, _ours(entry))
         elif top == "mail":
             with acting_as(owner):
                 _unpack_mail(side, path, entry)
@@ -84,6 +85,10 @@ def read(place: Place, owner: Identity, stream: IO[bytes]) -> str:
         restored.finish()
     _move_in(place, owner, restored)
     return f"{counts['queue']} files of the queue and {counts['mail']} of the mail folder are restored"
+
+
+def _ours(entry: Entry) -> dict[str, bytes]:
+    return {name: value for name, value in entry.attributes.items() if name.startswith(OURS)}
 
 
 def _unpack_mail(side: Path, path: str, entry: Entry) -> None:

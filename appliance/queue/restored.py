@@ -6,6 +6,7 @@
 As long as restore/ is there no send starts, so nothing half is ever delivered from.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from typing import IO
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.queue import census
 from appliance.queue.layout import CHANNELS, SPLIT, Layout
+from appliance.queue.snapshot import Attributes
 from appliance.system import files
 
 AREA = "restore"
@@ -62,13 +64,16 @@ class Restored:
         files.sync_folder(self._queue)
         Layout(self._area).lay_out()
 
-    def add(self, path: str, when: int, content: IO[bytes]) -> None:
+    def add(self, path: str, when: int, content: IO[bytes], attributes: Attributes) -> None:
         """Unpack a file; Permanent if it is none of a queue."""
         found = _FILE.fullmatch(path)
         if not (_FLAT.fullmatch(path) or (found and int(found[3]) % SPLIT == int(found[2]))):
             raise Permanent(f"the archive holds queue/{path}, which is no file of a queue")
         with open(os.open(self._area / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             shutil.copyfileobj(content, file)
+            with contextlib.suppress(OSError):  # a file system without them
+                for name, value in attributes.items():
+                    os.setxattr(file.fileno(), name, value)
         if not path.startswith("mess/"):  # an old body without an info file would be taken for forgotten
             os.utime(self._area / path, (when, when))
 

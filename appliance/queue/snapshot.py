@@ -2,7 +2,7 @@
 
     backup/todo/<n>.log          the segments of the log as they were
     backup/mess/<n mod 23>/<n>   links to the bodies: what ends meanwhile keeps its body here
-    backup/small                 all other files, one after the other: name, time, size, content
+    backup/small                 all other files: name, time, size, attributes in hex, then the content
 
 Only the bodies are large, and never change; so a rest lasts some 40 seconds for a million messages.
 """
@@ -21,7 +21,13 @@ from appliance.queue.layout import CHANNELS, SPLIT, Layout
 from appliance.system import files
 
 AREA = "backup"
+OURS = "user.toaster."
+"""What the names of our extended attributes begin with."""
 _SMALL = ("hold", *CHANNELS, "info")
+
+
+Attributes = dict[str, bytes]
+"""Extended attributes (xattr(7)), such as what the last try was told."""
 
 
 class QueueFile(NamedTuple):
@@ -30,6 +36,7 @@ class QueueFile(NamedTuple):
     path: str
     time: int
     content: bytes | Path
+    attributes: Attributes
 
 
 class Snapshot:
@@ -105,19 +112,33 @@ class Snapshot:
         try:
             status = os.fstat(descriptor)
             content = os.read(descriptor, status.st_size)
+            attributes = "".join(f" {name}={value.hex()}" for name, value in _attributes(descriptor))
         finally:
             os.close(descriptor)
-        yield b"%b %d %d\n" % (path.encode(), int(status.st_mtime), len(content))
+        yield f"{path} {int(status.st_mtime)} {len(content)}{attributes}\n".encode()
         yield content
 
     def files(self) -> Iterator[QueueFile]:
         """Everything that is in it. OSError."""
         for path in sorted((self._area / "todo").iterdir()):
-            yield QueueFile(str(path.relative_to(self._area)), int(path.stat().st_mtime), path)
+            yield QueueFile(str(path.relative_to(self._area)), int(path.stat().st_mtime), path, {})
         for part in range(SPLIT):
             for path in sorted((self._area / "mess" / str(part)).iterdir()):
-                yield QueueFile(str(path.relative_to(self._area)), int(path.stat().st_mtime), path)
+                yield QueueFile(str(path.relative_to(self._area)), int(path.stat().st_mtime), path, {})
         with (self._area / "small").open("rb") as small:
             while head := small.readline():
-                path_text, when, size = head.decode().split()
-                yield QueueFile(path_text, int(when), small.read(int(size)))
+                path_text, when, size, *pairs = head.decode().split()
+                attributes = {name: bytes.fromhex(value) for name, value in map(_split, pairs)}
+                yield QueueFile(path_text, int(when), small.read(int(size)), attributes)
+
+
+def _attributes(descriptor: int) -> Iterator[tuple[str, bytes]]:
+    with contextlib.suppress(OSError):  # a file system without them
+        for name in os.listxattr(descriptor):
+            if name.startswith(OURS):
+                yield name, os.getxattr(descriptor, name)
+
+
+def _split(pair: str) -> tuple[str, str]:
+    name, _, value = pair.partition("=")
+    return name, value

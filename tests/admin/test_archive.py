@@ -85,3 +85,15 @@ def test_another_tar_is_none_of_ours() -> None:
             read(archive)
     with pytest.raises(Permanent, match=CUT_OFF):
         read(tar_of(tarfile.TarInfo("backup.json")))
+
+
+@given(st.dictionaries(st.sampled_from(["user.toaster.why", "user.x"]), st.binary(max_size=20)))
+def test_extended_attributes_come_out_as_they_went_in(attributes: dict[str, bytes]) -> None:
+    stream = io.BytesIO()
+    writer = ArchiveWriter(stream, {})
+    writer.add(Entry(NAME, 0, 0, io.BytesIO(), attributes))
+    writer.close()
+
+    _, entry = read_archive(io.BytesIO(stream.getvalue()))
+
+    assert attributes == entry.attributes

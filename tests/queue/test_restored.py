@@ -10,7 +10,7 @@ import pytest
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.queue import census
-from appliance.queue.layout import Layout, Settlement
+from appliance.queue.layout import Deferral, Layout, Settlement
 from appliance.queue.log import Log
 from appliance.queue.record import Origin
 from appliance.queue.restored import Restored, refuse_filled, refuse_half
@@ -28,7 +28,7 @@ def unpacked(queue: Path) -> Restored:
     restored = Restored(queue)
     restored.begin()
     for path, content in FILES.items():
-        restored.add(path, 1_000_000_000, io.BytesIO(content))
+        restored.add(path, 1_000_000_000, io.BytesIO(content), {"user.toaster.why": b"1 \xff\n"})
     return restored
 
 
@@ -47,6 +47,7 @@ def test_what_is_unpacked_becomes_the_queue(tmp_path: Path) -> None:
     (message,) = census.waiting(tmp_path)
     assert (30, 1_000_000_000, b"s@x.test") == (message.number, message.birth, message.sender)
     assert Layout(tmp_path).is_held(30)
+    assert Deferral(1, b"\xff\n") == Layout(tmp_path).deferral("local", 30)
     assert 1_000_000_000 < (tmp_path / "mess/7/30").stat().st_mtime
     assert {"bounce", "hold", "info", "intd", "local", "lock", "mess", "pid", "remote", "todo"} == set(
         os.listdir(tmp_path)
@@ -80,7 +81,7 @@ def test_what_is_no_file_of_a_queue_is_refused(tmp_path: Path, path: str) -> Non
     restored.begin()
 
     with pytest.raises(Permanent, match="no file of a queue"):
-        restored.add(path, 0, io.BytesIO())
+        restored.add(path, 0, io.BytesIO(), {})
 
 
 def test_only_an_empty_queue_is_restored_into(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def content_of(snapshot: Snapshot) -> dict[str, tuple[int, bytes]]:
 def test_a_message_that_waits_is_in_it_with_its_times_though_it_has_gone_since(layout: Layout) -> None:
     settle(layout, 30, failures=b"<x@y>:\nno\n\n")
     layout.hold(30)
+    layout.note_deferral("remote", 30, b"no, \xff\n")
 
     snapshot = taken(layout)
     layout.mark_done("local", 30, 0)
@@ -62,6 +63,8 @@ def test_a_message_that_waits_is_in_it_with_its_times_though_it_has_gone_since(l
     assert (BIRTH + 100, b"Ta@x.test\0Db@x.test\0") == found["local/7/30"]
     assert (BIRTH + 100, b"Tc@far.test\0") == found["remote/7/30"]
     assert b"<x@y>:\nno\n\n" == found["bounce/30"][1]
+    told = {file.path: file.attributes for file in snapshot.files() if file.attributes}
+    assert {"remote/7/30": {"user.toaster.why": b"1 no, \xff\n"}} == told
     snapshot.clear()
     assert not (layout.queue / "backup").exists()
 
