@@ -50,6 +50,11 @@ class Channel:
         """Whether bytes wait for the spawn to read."""
         return bool(self._outgoing)
 
+    @property
+    def backlog(self) -> int:
+        """Frames that wait to be handed over."""
+        return len(self._outgoing)
+
     def connect(self, now: float) -> None:
         """Try to reach the spawn, at most four times a second."""
         if now < self._next_connect:

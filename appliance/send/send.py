@@ -48,6 +48,8 @@ STAY_DOWN = 99
 
 HOLD_S = 0.004
 """Seconds from one handing over of log lines and deliveries to the next: each wakes three processes."""
+MANY = 32
+"""Frames that make a handing over worth while at once."""
 
 RECONNECT_S = 0.25
 IDLE_S = 60.0
@@ -126,7 +128,8 @@ class Send:
 
     def _hand_over(self) -> None:
         now = time.monotonic()
-        self._holds_back = now < self._next_hand_over
+        few = all(channel.backlog < MANY for channel in self._channels)
+        self._holds_back = few and now < self._next_hand_over
         if self._holds_back:
             return
         self._next_hand_over = now + HOLD_S

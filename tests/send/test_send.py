@@ -74,6 +74,31 @@ def test_int_does_not_wait_for_ever(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
     assert rig.send._may_exit()
 
 
+def test_what_comes_within_milliseconds_is_handed_over_together(new_rig: Callable[..., Rig]) -> None:
+    rig = new_rig(concurrencylocal="100")
+    rig.turn()
+
+    rig.send._next_hand_over = time.monotonic() + 1000
+    rig.hand_in("alice@example.test")
+    rig.turn()
+    held_back = len(rig.local.deliveries)
+    rig.send._next_hand_over = 0.0
+    rig.turn()
+
+    assert (0, 1) == (held_back, len(rig.local.deliveries))
+
+
+def test_a_full_hand_does_not_wait(new_rig: Callable[..., Rig]) -> None:
+    rig = new_rig(concurrencylocal="100")
+    rig.turn()
+
+    rig.send._next_hand_over = time.monotonic() + 1000
+    rig.hand_in(*(f"u{number}@example.test" for number in range(50)))
+    rig.turn(lambda: bool(rig.local.deliveries))
+
+    assert 50 == len(rig.local.deliveries)
+
+
 def test_settling_that_fails_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.hand_in("alice@example.test")
     rig.turn(lambda: bool(rig.local.unanswered))
