@@ -26,7 +26,7 @@ from appliance.system.files import write_all
 LOCKED = "File has been locked for 30 seconds straight. (#4.3.0)"
 LOCK_PATIENCE_S = 30
 
-_FROM = re.compile(rb"^(?=>*From )", re.MULTILINE)
+FROM = re.compile(rb"^(?=>*From )", re.MULTILINE)
 _NULL = os.makedev(1, 3)
 _PIECE = 1 << 20
 
@@ -74,7 +74,7 @@ def append(descriptor: int, delivery: MboxDelivery) -> None:
         with opened(delivery.body) as text:
             write_all(descriptor, delivery.from_line + delivery.head)
             for piece in _pieces(text):
-                write_all(descriptor, _FROM.sub(b">", piece))
+                write_all(descriptor, FROM.sub(b">", piece))
             write_all(descriptor, b"\n" if text[-1:] in (b"", b"\n") else b"\n\n")
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.fsync(descriptor)
