@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "queue": set(),
     "mailbox": set(),
     "site": set(),
-    "receive": {"protocols", "mailauth", "net", "queue/async_client", "accounts/client"},
+    "receive": {"protocols", "mailauth", "net", "queue/client", "queue/async_client", "accounts/client"},
     "inject": {"protocols", "queue/client"},
     "send": {"protocols", "queue"},
     "local": {"protocols", "mailbox", "queue/client"},

@@ -1,0 +1,102 @@
+"""qmail-smtpd as a program: a script says all it has to say on standard input."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.formats.envelope import Envelope
+from appliance.formats.handin import Whole
+from tests.support.queue_server import QueueServer
+from tests.support.sources import CHECKOUT
+
+SESSION = b"HELO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "control").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "control" / "me").write_text("mx.test\n")
+    (tmp_path / "control" / "rcpthosts").write_text("d.test\n")
+    return tmp_path
+
+
+@pytest.fixture
+def queue(home: Path) -> Iterator[QueueServer]:
+    server = QueueServer(home / "run" / "queue.sock")
+    yield server
+    server.close()
+
+
+def run(home: Path, session: bytes, **environ: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        [sys.executable, "-m", "appliance", "qmail-smtpd"],
+        input=session,
+        capture_output=True,
+        cwd=CHECKOUT,
+        env={**os.environ, "TOASTER_HOME": str(home), **environ},
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_script_sends_a_message(home: Path, queue: QueueServer) -> None:
+    ended = run(home, SESSION, TCPREMOTEIP="192.0.2.7", TCPLOCALHOST="localhost")
+
+    codes = [line[:3] for line in ended.stdout.split(b"\r\n")]
+    assert [b"220", b"250", b"250", b"250", b"354", b"250", b"221", b""] == codes
+    assert 0 == ended.returncode
+    (request,) = queue.requests
+    assert isinstance(request, Whole)
+    assert Envelope(b"a@b.test", (b"c@d.test",)) == request.envelope
+    assert b"(HELO x) (192.0.2.7)\n  by localhost with SMTP" in request.body
+
+
+def test_rcpthosts_decides_who_may_receive(home: Path, queue: QueueServer) -> None:
+    session = SESSION.replace(b"c@d.test", b"c@other.test")
+
+    assert b"\r\n553 sorry" in run(home, session).stdout
+    assert b"\r\n553" not in run(home, session, RELAYCLIENT="").stdout
+
+
+def test_a_program_may_stand_in_for_the_queue(home: Path) -> None:
+    program = home / "queue-program"
+    program.write_text(f"#!/bin/sh\ncat >{home}/message; cat <&1 >{home}/envelope\n")
+    program.chmod(0o755)
+    large = SESSION.replace(b"x\r\n.", (b"y" * 70 + b"\r\n") * 8000 + b".")
+
+    ended = run(home, large, QMAILQUEUE=str(program))
+
+    assert b"\r\n250 ok " in ended.stdout
+    assert 8000 * 71 < (home / "message").stat().st_size
+    assert b"Fa@b.test\0Tc@d.test\0\0" == (home / "envelope").read_bytes()
+
+
+def test_without_its_name_it_takes_no_mail(home: Path) -> None:
+    (home / "control" / "me").unlink()
+    ended = run(home, SESSION)
+
+    assert (1, b"421 unable to read controls (#4.3.0)\r\n") == (ended.returncode, ended.stdout)
+
+
+def test_a_peer_that_keeps_still_is_left(home: Path) -> None:
+    (home / "control" / "timeoutsmtpd").write_text("1\n")
+    reader, writer = os.pipe()
+    with open(reader, "rb") as silent:
+        ended = subprocess.run(
+            [sys.executable, "-m", "appliance", "qmail-smtpd"],
+            stdin=silent,
+            capture_output=True,
+            cwd=CHECKOUT,
+            env={**os.environ, "TOASTER_HOME": str(home)},
+            timeout=60,
+            check=False,
+        )
+    os.close(writer)
+
+    assert 1 == ended.returncode
+    assert ended.stdout.endswith(b"451 timeout (#4.4.2)\r\n")
