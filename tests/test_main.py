@@ -15,7 +15,7 @@ from tests.support.sources import CHECKOUT
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["sendmail"], {})
+    code = run(["postfix"], {})
 
     told = capsys.readouterr().err
     assert (100, []) == (code, [name for name in PROCESSES if name not in told])

@@ -15,9 +15,19 @@ _DATE = re.compile(
 
 def format_date(epoch: int) -> str:
     """Write seconds since 1970; -0000 says that the clock is UTC and the zone of the writer not told."""
+    return f"{_clock(epoch)} -0000"
+
+
+def format_local_date(epoch: int, east: int) -> str:
+    """Write seconds since 1970 as clocks show them so many seconds east of Greenwich."""
+    minutes = (abs(east) + 30) // 60
+    return f"{_clock(epoch + east)} {'-' if east < 0 else '+'}{minutes // 60:02}{minutes % 60:02}"
+
+
+def _clock(epoch: int) -> str:
     when = datetime.fromtimestamp(epoch, UTC)
     month = _MONTHS[when.month - 1]
-    return f"{when.day} {month} {when.year} {when.hour:02}:{when.minute:02}:{when.second:02} -0000"
+    return f"{when.day} {month} {when.year} {when.hour:02}:{when.minute:02}:{when.second:02}"
 
 
 def format_message_id(epoch: int, pid: int, host: bytes) -> bytes:

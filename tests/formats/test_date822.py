@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.formats.date822 import format_date, parse_date
+from appliance.formats.date822 import format_date, format_local_date, format_message_id, parse_date
 from appliance.formats.outcome import FormatError
 
 
@@ -67,3 +67,19 @@ def test_any_text_is_a_date_or_refused_with_one_error(text: str) -> None:
     """Whatever the text, it is a date or FormatError."""
     with contextlib.suppress(FormatError):
         parse_date(text)
+
+
+@pytest.mark.parametrize(
+    ("expected", "east"),
+    [
+        ("1 Jan 1970 05:45:00 +0545", 20700),
+        ("31 Dec 1969 20:30:00 -0330", -12600),
+        ("1 Jan 1970 00:00:00 +0000", 0),
+    ],
+)
+def test_a_local_date_has_its_zone(expected: str, east: int) -> None:
+    assert expected == format_local_date(0, east)
+
+
+def test_a_message_id_has_second_process_and_host() -> None:
+    assert b"<19700101000000.17.qmail@h.test>" == format_message_id(0, 17, b"h.test")

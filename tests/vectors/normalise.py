@@ -7,6 +7,7 @@ import calendar
 import re
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _MONTH = "|".join(_MONTHS)
@@ -15,6 +16,7 @@ _LONGEST_RUN_S = 3600
 
 _DATE = re.compile(rf"(\d{{1,2}}) ({_MONTH}) (\d{{4}}) {_CLOCK} -0000".encode())
 _DATE_GMT = re.compile(rf"(\d{{1,2}}) ({_MONTH}) (\d{{4}}) {_CLOCK} GMT".encode())
+_DATE_LOCAL = re.compile(rf"(\d{{1,2}} (?:{_MONTH}) \d{{4}} {_CLOCK}) ([+-]\d{{4}})".encode())
 _CTIME = re.compile(rf"(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat) ({_MONTH}) (\d\d) {_CLOCK} (\d{{4}})".encode())
 
 Replace = bytes | Callable[[re.Match[bytes]], bytes]
@@ -33,6 +35,12 @@ def _epoch_of_date(found: re.Match[bytes]) -> int:
     return _epoch(year, month, day, (hour, minute, second))
 
 
+def _local_date(found: re.Match[bytes]) -> bytes:
+    """The zone stays: it is the answer."""
+    there = datetime.strptime(found[0].decode(), "%d %b %Y %H:%M:%S %z")
+    return b"{{DATELOCAL}} " + found[5] if _is_recent(int(there.timestamp())) else found[0]
+
+
 def _epoch_of_ctime(found: re.Match[bytes]) -> int:
     month, day, hour, minute, second, year = found.groups()
     return _epoch(year, month, day, (hour, minute, second))
@@ -46,6 +54,7 @@ def _epoch(year: bytes, month: bytes, day: bytes, clock: tuple[bytes, ...]) -> i
 _EVERYWHERE: list[tuple[re.Pattern[bytes], Replace]] = [
     (re.compile(rb"<\d{14}\.\d+\.qmail@"), b"<{{DATE14}}.{{PID}}.qmail@"),
     (_DATE, _recent(b"{{DATE}}", _epoch_of_date)),
+    (_DATE_LOCAL, _local_date),
     (_DATE_GMT, _recent(b"{{DATEGMT}}", _epoch_of_date)),
     (_CTIME, _recent(b"{{CTIME}}", _epoch_of_ctime)),
     (

@@ -27,6 +27,7 @@ from tests.vectors.kinds import (
     smtpd,
     spawn,
     tcprules,
+    tools,
     users,
     whole,
 )
@@ -45,6 +46,7 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "smtpd": smtpd.play,
     "spawn": spawn.play,
     "tcprules": tcprules.play,
+    "tools": tools.play,
     "users": users.play,
 }
 """How the cases of each family are played."""

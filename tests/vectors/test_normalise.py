@@ -18,13 +18,25 @@ def now(shape: str) -> str:
         ("{{DATEGMT}}  #", now("%-d %b %Y %H:%M:%S GMT  #")),
         ("From a {{CTIME}}\n", now("From a %a %b %d %H:%M:%S %Y\n")),
         ("new/{{EPOCH}}.{{PID}}.labhost", f"new/{int(time.time())}.17.labhost"),
+        ("Date: {{DATELOCAL}} +0000\n", now("Date: %-d %b %Y %H:%M:%S +0000\n")),
         ("u-{{EPOCH}}.{{PID}}-@h.test-@[]", f"u-{int(time.time())}.17-@h.test-@[]"),
         ("<{{PID}}.{{EPOCH}}@h.test>", "<17.1700000000@h.test>"),
         ("250 ok {{EPOCH}} qp {{PID}}", f"250 ok {int(time.time())} qp 17"),
         ("Received: (qmail {{PID}} invoked", "Received: (qmail 17 invoked"),
         ("<{{DATE14}}.{{PID}}.qmail@h>", "<20260101123456.17.qmail@h>"),
     ],
-    ids=["date", "date-gmt", "ctime", "maildir", "sender", "message-id", "epoch", "received", "date14"],
+    ids=[
+        "date",
+        "date-gmt",
+        "ctime",
+        "maildir",
+        "local",
+        "sender",
+        "message-id",
+        "epoch",
+        "received",
+        "date14",
+    ],
 )
 def test_what_is_of_now_gets_a_placeholder(placeholders: str, text: str) -> None:
     assert placeholders.encode() == normalise(text.encode())

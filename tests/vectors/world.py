@@ -202,6 +202,18 @@ def changes(before: dict[str, Entry], after: dict[str, Entry]) -> dict[str, Json
     return made
 
 
+def look_for_folders(*folders: Path) -> dict[str, Json]:
+    """Every folder below the folders, as recordings tell of one that is made."""
+    found = {}
+    for folder in folders:
+        for parent, names, _ in os.walk(folder):
+            for path in (Path(parent, name) for name in names):
+                state = path.stat()
+                owner = pwd.getpwuid(state.st_uid).pw_name
+                found[f"{path}/"] = {"type": "dir", "mode": f"{state.st_mode & 0o7777:04o}", "owner": owner}
+    return found
+
+
 def empty(folder: Path) -> None:
     """Remove what lies in a folder."""
     for path in folder.iterdir():

@@ -15,6 +15,9 @@ _QUEUE = re.compile(
     r"qmail-queue replaced by a program that reads everything, writes ('.*'|\".*\") to fd 6 and exits (\d+)",
     re.DOTALL,
 )
+_QUEUE_EXITS = re.compile(r"qmail-queue exits (\d+), fd 6 ('.*'|\".*\")")
+_LINK = re.compile(r"ln -sf (/\S+) (/\S+)")
+_READERS = "Mail, mail, elm and pine are stand-ins printing their name and arguments and exiting 5"
 
 _HANDED = SCRATCH / "handed"
 _QUEUE_PROGRAM = SCRATCH / "qmail-queue"
@@ -33,6 +36,11 @@ except OSError:
     os._exit(54)
 os._exit({code})
 """
+_READING = """\
+import os, sys
+print(*[os.path.basename(sys.argv[0]), *sys.argv[1:]])
+sys.exit(5)
+"""
 
 
 def prepare(case: Case) -> list[str]:
@@ -45,6 +53,13 @@ def prepare(case: Case) -> list[str]:
             world.place(Path(found[1]), {"type": "maildir", "owner": found[2]})
         elif found := _QUEUE.fullmatch(sentence):
             take_for_queue(ast.literal_eval(found[1]).encode(), int(found[2]))
+        elif found := _QUEUE_EXITS.fullmatch(sentence):
+            take_for_queue(ast.literal_eval(found[2]).encode(), int(found[1]))
+        elif found := _LINK.fullmatch(sentence):
+            os.symlink(found[1], found[2])
+        elif sentence == _READERS:
+            for name in ("Mail", "mail", "elm", "pine"):
+                world.stand_in(SCRATCH / name, _READING)
         else:
             left.append(sentence)
     return left
