@@ -16,7 +16,7 @@ from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.system import log
 from appliance.system.place import Place
-from appliance.system.privileges import admits, become, bind_unix
+from appliance.system.privileges import accept, admits, become, bind_unix
 
 UNREADABLE = "Unable to read passwords (#4.3.0)."
 IDLE_SECONDS = 300.0
@@ -31,6 +31,7 @@ class Authd:
         self._place = place
         self._checks = Checks(pool, {})
         self._fault: Temporary | None = Temporary(UNREADABLE)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def reload(self) -> None:
         """Read the table again; one that cannot be read leaves the old in force."""
@@ -54,10 +55,20 @@ class Authd:
             log.line(f"warning: passwords: {fault}")
         return entries
 
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def welcome(self, listener: socket.socket) -> None:
+        """Take the next connection."""
+        # asyncio's own server says a hundred times a second that it is out of descriptors.
+        connection = accept(listener)
+        if connection is not None:
+            task = asyncio.get_running_loop().create_task(self._converse(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _converse(self, connection: socket.socket) -> None:
         """Answer one peer's questions, one after the other, until he has no more."""
+        reader, writer = await asyncio.open_unix_connection(sock=connection)
         try:
-            if admits(_socket_of(writer), "qmaild"):
+            if admits(connection, "qmaild"):
                 await self._answer_all(reader, writer)
             else:
                 log.line("warning: a peer that may not ask about passwords")
@@ -83,11 +94,6 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
-def _socket_of(writer: asyncio.StreamWriter) -> socket.socket:
-    found: socket.socket = writer.get_extra_info("socket")
-    return found
-
-
 async def _serve(listener: socket.socket, place: Place) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -97,10 +103,9 @@ async def _serve(listener: socket.socket, place: Place) -> None:
         authd = Authd(place, pool)
         loop.add_signal_handler(signal.SIGHUP, authd.reload)
         authd.reload()
-        # Not start_unix_server: since Python 3.13 that removes the socket's file at the end, which is root's.
-        server = await asyncio.start_server(authd.converse, sock=listener)
+        loop.add_reader(listener, authd.welcome, listener)
         await stop.wait()
-        server.close()
+        loop.remove_reader(listener)
         pool.shutdown(cancel_futures=True)
     log.line("status: exiting")
 
@@ -110,8 +115,12 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     log.open("authd")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing is read yet that would have to be read again
     place = Place.from_environ(environ)
-    listener = bind_unix(place.socket("authd"))
-    become("qmailp")
+    try:
+        listener = bind_unix(place.socket("authd"))
+        become("qmailp")
+    except OSError as error:
+        log.line(f"alert: cannot start: {error}")
+        return 111
     _give_memory_back()
     asyncio.run(_serve(listener, place))
     return 0

@@ -130,7 +130,11 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     log.open("pop3d")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing is read that could be read again
     place = Place.from_environ(environ)
-    listener = bind_unix(place.socket("pop3d"))
+    try:
+        listener = bind_unix(place.socket("pop3d"))
+    except OSError as error:
+        log.line(f"alert: cannot start: {error}")
+        return 111
     asyncio.run(_run(place, listener))
     return 0
 

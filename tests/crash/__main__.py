@@ -4,7 +4,7 @@ import os
 import random
 import sys
 
-from tests.crash import faults, kills, prefixes
+from tests.crash import descriptors, faults, kills, prefixes
 
 
 def main() -> int:
@@ -13,7 +13,8 @@ def main() -> int:
     if os.environ.get("PREFIXES"):
         return prefixes.run(seed)
     if os.environ.get("FAULTS"):
-        return faults.run(seed, float(os.environ["FAULTS"]))
+        share = float(os.environ["FAULTS"])
+        return max(faults.run(seed, share), descriptors.run() if share == 1 else 0)
     return kills.run(int(os.environ.get("KILLS") or 20), seed)
 
 

@@ -111,6 +111,9 @@ class Injector:
                     suspects.add(call.path)
                 elif call.path in suspects:
                     again.append(call.path)
-            elif at not in failed and call.name in ("ftruncate", "unlink", "unlinkat"):
+            elif at not in failed and (
+                call.name in ("ftruncate", "unlink", "unlinkat")
+                or (call.name == "write" and "/bounce/" in call.path)  # the whole text once more
+            ):
                 suspects.discard(call.path)
         return again

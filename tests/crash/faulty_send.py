@@ -48,7 +48,7 @@ CONSTANTS = {
 }
 _A_WHILE_S = 500.0
 """By how much the clock is put forward: everything that was postponed is due."""
-_AGAIN = re.compile(r"may be tried twice|unable to write the queue's log|unable to mark msg")
+_AGAIN = re.compile(r"may be tried twice|unable to write the queue's log|unable to (?:mark|remove) msg")
 """What the log says if a delivery's end could not be kept."""
 
 
