@@ -1,6 +1,5 @@
 """The program forward, with a small real queue."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,6 @@ from tests.support.on_descriptor import on_descriptor_0
 from tests.support.queue_server import QueueServer
 
 MESSAGE = b"Subject: t\n\nno newline"
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[QueueServer]:
-    (tmp_path / "run").mkdir()
-    server = QueueServer(tmp_path / "run" / "queue.sock")
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The program qmail-inject, with a small real queue and control files."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from tests.support.queue_server import QueueServer
 HEADER = b"From: f@x.test\nDate: d\nMessage-ID: <m>\n"
 MESSAGE = HEADER + b"To: bob\n\nbody"
 QUEUED = HEADER + b"To: bob@dh.dd.test\n\nbody\n"
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[QueueServer]:
-    (tmp_path / "run").mkdir()
-    server = QueueServer(tmp_path / "run" / "queue.sock")
-    yield server
-    server.close()
 
 
 @pytest.fixture

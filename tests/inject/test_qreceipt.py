@@ -1,6 +1,5 @@
 """qreceipt: who asks for it is told that his mail came."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,6 @@ from tests.support.on_descriptor import on_descriptor_0
 from tests.support.queue_server import QueueServer
 
 ASKS = b"Message-ID: <m@x>\nNotice-Requested-Upon-Delivery-To: bob@h, A <alice@h.test>\n\nbody\n"
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[QueueServer]:
-    (tmp_path / "run").mkdir()
-    server = QueueServer(tmp_path / "run" / "queue.sock")
-    yield server
-    server.close()
 
 
 def run(tmp_path: Path, message: bytes = ASKS, sender: str = "s@x.test") -> int:

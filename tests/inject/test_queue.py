@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from appliance.formats.envelope import Envelope
 from appliance.formats.handin import Whole
 from appliance.formats.outcome import Report, Verdict
 from tests.support.queue_server import QueueServer
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[QueueServer]:
-    (tmp_path / "run").mkdir()
-    server = QueueServer(tmp_path / "run" / "queue.sock")
-    yield server
-    server.close()
 
 
 def qmail_queue(home: Path, envelope: bytes, message: bytes = b"Subject: t\n\nb\n") -> int:

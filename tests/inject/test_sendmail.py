@@ -1,6 +1,5 @@
 """sendmail as pine, mailx and cron call it, with a small real queue."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,6 @@ from tests.support.on_descriptor import on_descriptor_0
 from tests.support.queue_server import QueueServer
 
 MESSAGE = b"Date: d\nMessage-ID: <m>\nTo: to@x.test\n\nx\n.\nmore\n"
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[QueueServer]:
-    (tmp_path / "run").mkdir()
-    server = QueueServer(tmp_path / "run" / "queue.sock")
-    yield server
-    server.close()
 
 
 @pytest.fixture
