@@ -4,7 +4,7 @@ import os
 import random
 import sys
 
-from tests.crash import descriptors, faults, kills, prefixes
+from tests.crash import descriptors, faults, full_disk, kills, prefixes
 
 
 def main() -> int:
@@ -14,7 +14,9 @@ def main() -> int:
         return prefixes.run(seed)
     if os.environ.get("FAULTS"):
         share = float(os.environ["FAULTS"])
-        return max(faults.run(seed, share), descriptors.run() if share == 1 else 0)
+        if share < 1:
+            return faults.run(seed, share)
+        return max(faults.run(seed), descriptors.run(), full_disk.run())
     return kills.run(int(os.environ.get("KILLS") or 20), seed)
 
 

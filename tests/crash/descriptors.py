@@ -2,20 +2,18 @@
 
 import contextlib
 import os
-import poplib
 import resource
-import smtplib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.__main__ import DAEMONS
-from tests.crash.kills import CONFIG, wait_until_empty
-from tests.support.clients import Mailbox
+from tests.crash.customer import Customer, is_in_order
+from tests.crash.kills import CONFIG
 from tests.support.nexthop import NextHop
-from tests.support.site import SMTP, Site, site
-from tests.support.waiting import until_it_works
+from tests.support.site import Site, site
+from tests.support.waiting import wait_for
 
 WHILE_S = 1.5
 MOST_BUSY = 0.5
@@ -67,98 +65,35 @@ def seconds_on_processor(pids: list[int]) -> dict[int, float]:
     return spent
 
 
-class Descriptors:
-    """An appliance, a next hop, and the messages that were promised."""
-
-    def __init__(self, running: Site, sink: NextHop) -> None:
-        self._running = running
-        self._sink = sink
-        self._count = 0
-        self._promised: set[int] = set()
-        self._mailbox = running.mailbox()
-
-    def hand_in(self, patience_s: float) -> str:
-        """Hand in a message for here and one elsewhere; empty if it is promised, else why not."""
-        self._count += 1
-        number, body = self._count, f"Subject: full {self._count}\r\n\r\nfull table {self._count}\r\n"
-        try:
-            with smtplib.SMTP("127.0.0.1", self._running.port(SMTP), "client.test", patience_s) as session:
-                session.sendmail("sender@example.test", ["alice@example.test", "joe@far.test"], body)
-        except (OSError, smtplib.SMTPException) as error:
-            return repr(error)
-        self._promised.add(number)
-        return ""
-
-    def fetch(self, patience_s: float) -> str:
-        """Look into a mailbox; empty if that works, else why not."""
-        try:
-            talk(self._mailbox, patience_s)
-        except (OSError, poplib.error_proto) as error:
-            return repr(error)
-        return ""
-
-    def play(self, name: str) -> Iterator[str]:
-        """One daemon without descriptors; what is wrong then or afterwards."""
-        before = self._running.daemons()[name]
-        began = seconds_on_processor(before)
-        with full_table(before):
-            end = time.monotonic() + WHILE_S
-            while time.monotonic() < end:
-                said = self.hand_in(0.5)
-                if "5" in said.partition("(5")[1]:
-                    yield f"{name}: a message is refused for good: {said}"
-                self.fetch(0.5)
-        for pid, seconds in seconds_on_processor(before).items():
-            if seconds - began[pid] > MOST_BUSY * WHILE_S:
-                yield f"{name}: process {pid} took {seconds - began[pid]:.1f} s of the processor meanwhile"
-        with contextlib.suppress(AssertionError):
-            until_it_works(lambda: self._assert(self.hand_in(5.0)))
-            until_it_works(lambda: self._assert(self.fetch(5.0)))
-            return
-        yield f"{name}: afterwards: {self.hand_in(5.0)} {self.fetch(5.0)}"
-
-    def _assert(self, trouble: str) -> None:
-        assert not trouble, trouble
-
-    def missing(self) -> list[int]:
-        """The promised messages that are not here, or not there."""
-        here = b"".join(self._running.maildir("alice"))
-        there = b"".join(taken.body for taken in self._sink.messages)
-        texts = {number: b"full table %d" % number for number in self._promised}
-        return [
-            number
-            for number, text in sorted(texts.items())
-            if text + b"\n" not in here or text + b"\r\n" not in there
-        ]
-
-
-def talk(mailbox: Mailbox, patience_s: float) -> None:
-    """A session of POP3."""
-    session = poplib.POP3("127.0.0.1", mailbox.port, patience_s)
-    with contextlib.closing(session):
-        session.user(mailbox.user)
-        session.pass_(mailbox.password)
-        session.stat()
-        session.quit()
+def play(running: Site, customer: Customer, name: str) -> Iterator[str]:
+    """One daemon without descriptors; what is wrong then or afterwards."""
+    before = running.daemons()[name]
+    began = seconds_on_processor(before)
+    with full_table(before):
+        end = time.monotonic() + WHILE_S
+        while time.monotonic() < end:
+            if (said := customer.hand_in(0.5)).startswith("5"):
+                yield f"{name}: a message is refused for good: {said}"
+            customer.fetch(0.5)
+    for pid, seconds in seconds_on_processor(before).items():
+        if seconds - began[pid] > MOST_BUSY * WHILE_S:
+            yield f"{name}: process {pid} took {seconds - began[pid]:.1f} s of the processor meanwhile"
+    try:
+        wait_for(lambda: not (customer.hand_in(5.0) or customer.fetch(5.0)))
+    except AssertionError:
+        yield f"{name}: afterwards: {customer.hand_in(5.0)} {customer.fetch(5.0)}"
 
 
 def run() -> int:
-    """Play every daemon and print the sums; how many are bad."""
+    """Play every daemon and print the sums; 1 if one is bad."""
     bad = 0
     with NextHop() as sink, site(CONFIG.format(port=sink.port)) as running:
         running.up()
-        playing = Descriptors(running, sink)
+        customer = Customer(running, sink)
         for name in DAEMONS:
-            complaints = list(playing.play(name))
+            complaints = list(play(running, customer, name))
             bad += bool(complaints)
             print(*complaints, sep="\n", end="\n" if complaints else "", flush=True)
-        wait_until_empty(running)
-        if missing := playing.missing():
-            print(f"promised and lost: {missing}")
-        if "Traceback" in running.log:
-            print("a daemon crashed")
-        wrong = bad or missing or "Traceback" in running.log
-        if wrong:
-            print(running.log)
-        print(f"full tables of descriptors = {len(DAEMONS)}, bad = {bad}")
-        return 1 if wrong else 0
+        bad += not is_in_order(running, customer)
+        print(f"full tables of descriptors = {len(DAEMONS)}, bad = {bad}", flush=True)
+        return 1 if bad else 0
