@@ -160,6 +160,13 @@ class Layout:
         path = self.path("info", number)
         return envelope.parse_info(path.read_bytes()), int(path.stat().st_mtime)
 
+    def may_wait(self, number: int) -> bool:
+        """Whether a message is in the layout, or the disk does not tell."""
+        try:
+            return self.path("info", number).exists()
+        except OSError:
+            return True
+
     def recipients(self, channel: str, number: int) -> list[Recipient]:
         """The recipients on a channel; none if the channel is finished."""
         try:

@@ -21,6 +21,7 @@ from appliance.system import files, log, privileges
 
 NO_SPACE = Report(Verdict.TRY_AGAIN, b"the queue cannot write the message to its disk (#4.3.0)")
 NOT_A_MESSAGE = Report(Verdict.NEVER, b"the queue does not understand this message (#5.3.0)")
+NOT_READABLE = Report(Verdict.TRY_AGAIN, b"the queue cannot read the message's files; see the log")
 NOT_YOURS = Report(Verdict.NEVER, b"only root and the user of the queue may order that")
 _READ = 64 * 1024
 
@@ -147,10 +148,17 @@ class Intake:
             self._end(caller, request.number)
         elif isinstance(request, Order):
             may = privileges.admits(caller.connection, "qmailq")
-            report = self.ordered(request, caller.peer.uid) if may else NOT_YOURS
+            report = self._ordered(request, caller.peer.uid) if may else NOT_YOURS
             self._answer(caller, request.number, report)
         elif request.number in caller.large:
             self._drop(caller.large.pop(request.number))
+
+    def _ordered(self, order: Order, uid: int) -> Report:
+        try:
+            return self.ordered(order, uid)
+        except OSError as error:
+            log.line(f"alert: unable to do what uid {uid} orders of msg {order.message}: {error}")
+            return NOT_READABLE
 
     def _origin(self, caller: Caller) -> Origin:
         return Origin(int(time.time()), caller.peer.uid, caller.peer.pid)

@@ -127,10 +127,10 @@ class Jobs:
         return fresh.popleft() if fresh else None
 
     def _open_waiting(self, number: int, kind: int) -> Pass | None:
-        if self._work.layout.is_held(number):
-            self._schedules[kind].push(FOREVER, number)
-            return None
         try:
+            if self._work.layout.is_held(number):
+                self._schedules[kind].push(FOREVER, number)
+                return None
             message = self._work.messages.get(number)
             if message is None:
                 sender, birth = self._work.layout.sender_and_birth(number)
@@ -141,7 +141,7 @@ class Jobs:
                 attempt.add(recipient.address, recipient.offset, recipient.done)
         except (OSError, ValueError) as error:
             line(f"warning: unable to read the queue's files of msg {number}: {error}")
-            if self._work.layout.path("info", number).exists():
+            if self._work.layout.may_wait(number):
                 self._schedules[kind].push(self._work.now + SYSTEM_TROUBLE_S, number)
             return None
         self._work.messages[number] = message

@@ -119,13 +119,15 @@ class Startup:
 
     def _end(self, number: int) -> None:
         """End a message of which both channels are done: its end, or its bounce, was cut off."""
-        is_gone = not self._work.layout.path("info", number).exists()
+        is_gone = not self._work.layout.may_wait(number)
         if number > self._newest or number in self._work.messages or is_gone:
             return
         try:
             self._ending.finish_waiting(number)
         except (OSError, ValueError) as error:
             line(f"warning: unable to read the queue's files of msg {number}: {error}")
+            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+                self._ending.postpone(lambda: self._end(number))
 
     def _remove_ossified(self, numbers: set[int]) -> None:
         layout, limit = self._work.layout, time.time() - OSSIFIED_S

@@ -2,7 +2,12 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+from appliance.queue.layout import Layout
+from appliance.send.ending import SYSTEM_TROUBLE_S
 from tests.support.queue_rig import DONE, LATER, NEVER, Rig
 
 
@@ -230,3 +235,25 @@ def test_what_is_due_on_a_full_channel_does_not_keep_the_loop_turning(new_rig: C
     rig.turn(lambda: bool(rig.remote.unanswered))
 
     assert rig.send._jobs.next_due() is None
+
+
+def test_what_cannot_be_read_when_it_is_due_is_tried_again_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = rig.hand_in("alice@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+    rig.local.answer(LATER)
+    rig.turn(lambda: bool(len(rig.send._schedules[0])))
+
+    def broken(*_: object) -> bool:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as context:
+        context.setattr(Layout, "is_held", broken)
+        context.setattr(Path, "exists", broken)
+        rig.send._schedules[0].all_due(rig.send._work.now)
+        rig.turn()
+    assert [(rig.send._work.now + SYSTEM_TROUBLE_S, number)] == [*rig.send._schedules[0].entries()]
+
+    rig.send._schedules[0].all_due(rig.send._work.now)
+    rig.turn(lambda: bool(rig.local.unanswered))

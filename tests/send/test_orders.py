@@ -10,6 +10,8 @@ import pytest
 from appliance.formats import handin
 from appliance.formats.handin import Order, Word
 from appliance.formats.outcome import Report, Verdict
+from appliance.queue.layout import Layout
+from appliance.send.intake import NOT_READABLE
 from appliance.send.orders import GIVEN_UP
 from appliance.system.privileges import is_root
 from tests.support.queue_rig import DONE, LATER, NEVER, Rig
@@ -102,6 +104,19 @@ def test_what_the_disk_refuses_stays(rig: Rig, monkeypatch: pytest.MonkeyPatch) 
 
     assert 1 == len(rig.send._schedules[0])
     assert Verdict.DONE is order(rig, Word.DROP, number).verdict
+
+
+@pytest.mark.parametrize("word", [Word.RETRY, Word.HOLD, Word.RELEASE])
+def test_what_the_disk_does_not_tell_is_asked_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, word: Word
+) -> None:
+    number = let_wait(rig, "alice@example.test")
+
+    def broken(*_: object) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Layout, "is_held", broken)
+    assert NOT_READABLE == order(rig, word, number)
 
 
 @pytest.mark.skipif(not is_root(), reason="only root can be somebody else")
