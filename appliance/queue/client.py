@@ -1,5 +1,6 @@
 """Owns the way into the queue: what programs and forwarding deliveries call to hand in a message."""
 
+import itertools
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ CHUNK = 64 * 1024
 
 _PATIENCE_S = 300.0
 _ORDER_S = 20.0
+_AHEAD = 100
 
 
 def message_number(report: Report) -> int:
@@ -76,22 +78,29 @@ def order(path: Path, word: Word, number: int) -> Report:
 
 
 def orders(path: Path, word: Word, numbers: Iterable[int]) -> Iterator[Report]:
-    """Order the same about several messages, one after the other on one connection. Temporary: no answer."""
+    """Order the same about several messages, some ahead of their answers. Temporary: no answer."""
+    remaining = iter(numbers)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_ORDER_S)
             connection.connect(str(path))
-            for number in numbers:
-                connection.sendall(handin.format_order(Order(1, word, number)))
-                yield wait_for_answer(connection)
+            answers = _answers(connection)
+            while ahead := list(itertools.islice(remaining, _AHEAD)):
+                frames = [handin.format_order(Order(1, word, number)) for number in ahead]
+                connection.sendall(b"".join(frames))
+                yield from itertools.islice(answers, len(frames))
     except (OSError, FormatError) as error:
         raise Temporary(NOT_ANSWERING) from error
 
 
 def wait_for_answer(connection: socket.socket) -> Report:
     """The next answer of the queue; Temporary if it leaves without one. OSError, FormatError."""
+    return next(_answers(connection))
+
+
+def _answers(connection: socket.socket) -> Iterator[Report]:
     buffer = FrameBuffer(CHUNK)
     while data := connection.recv(CHUNK):
         for kind, payload in buffer.receive(data):
-            return handin.parse_answer(kind, payload).report
+            yield handin.parse_answer(kind, payload).report
     raise Temporary(NOT_ANSWERING)

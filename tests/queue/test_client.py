@@ -96,8 +96,11 @@ def test_an_order_that_nobody_answers_is_temporary(path: Path) -> None:
         order(path, Word.RETRY, 17)
 
 
-def test_the_same_is_ordered_about_several_messages_on_one_connection(
-    server: QueueServer, path: Path
-) -> None:
-    assert [b"17", b"17"] == [report.text for report in orders(path, Word.HOLD, [17, 18])]
-    assert [Order(1, Word.HOLD, 17), Order(1, Word.HOLD, 18)] == server.requests
+def test_the_same_is_ordered_about_many_messages_on_one_connection(server: QueueServer, path: Path) -> None:
+    answers = (Report(Verdict.DONE, b"%d" % count) for count in range(250))
+    server.answer = lambda number: next(answers)
+
+    reports = list(orders(path, Word.HOLD, range(17, 267)))
+
+    assert [b"%d" % count for count in range(250)] == [report.text for report in reports]
+    assert [Order(1, Word.HOLD, number) for number in range(17, 267)] == server.requests
