@@ -4,6 +4,7 @@ What is reported as to be tried again is tried again once the fault is gone.
 """
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,9 @@ from appliance.protocols.spawn import DeliveryFrame, ForgetFrame, MessageFrame, 
 from tests.crash.daemon import PATIENCE_S, Daemon
 from tests.crash.errors import Injector
 from tests.crash.launcher import Launcher
+
+_CRASHED = re.compile(r"crashed: (?!OSError\(24)")
+"""Not for a worker that has no descriptor to begin with."""
 
 SMALL, LARGE = 1, 2
 SIZES = {SMALL: 200, LARGE: 300_000}
@@ -157,7 +161,7 @@ class Spawning:
         """What is wrong after all."""
         program = self.daemon.program
         yield from (f"{program} ended with {code}" for code in self.daemon.codes if code not in self.ends)
-        if "Traceback" in self.daemon.log or "crashed" in self.daemon.log:
+        if "Traceback" in self.daemon.log or _CRASHED.search(self.daemon.log):
             yield f"{program} crashed"
         for number, verdicts in self.tries.items():
             if Verdict.NEVER in verdicts:
