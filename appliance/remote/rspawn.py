@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from appliance.formats.outcome import Report, Temporary, Verdict
 from appliance.net import loop
@@ -24,7 +24,7 @@ from appliance.remote.remote import Delivery, Remote, remote_of
 from appliance.remote.settings import read_settings
 from appliance.remote.wire import finish_goodbyes
 from appliance.system import log, privileges
-from appliance.system.control import Control
+from appliance.system.control import Control, Watch
 from appliance.system.place import Place
 
 STOP_S = 5.0
@@ -37,8 +37,9 @@ MOST_RECIPIENTS = 100
 class Deliveries:
     """What one send has under way."""
 
-    def __init__(self, remote: Remote | None, connection: socket.socket) -> None:
+    def __init__(self, remote: Remote | None, connection: socket.socket, look: Callable[[], None]) -> None:
         self.remote = remote
+        self._look = look
         self.stopping = False
         self.link = Link(connection, self._take)
         self.tasks: set[asyncio.Task[None]] = set()
@@ -53,6 +54,7 @@ class Deliveries:
         self.link.close()
 
     def _take(self, frames: list[Received]) -> None:
+        self._look()
         gathered: dict[tuple[int, bytes, NextHop], list[DeliveryFrame]] = {}
         for frame, descriptor in frames:
             if isinstance(frame, MessageFrame):
@@ -133,6 +135,7 @@ class Rspawn:
         self._remote: Remote | None = None
         self._under_way: set[Deliveries] = set()
         self._over = asyncio.Event()
+        self._watch = Watch(Control(place.control))
         self.read_settings()
 
     async def run(self, listener: socket.socket) -> None:
@@ -163,6 +166,11 @@ class Rspawn:
         for deliveries in self._under_way:
             deliveries.remote = self._remote
 
+    def look(self) -> None:
+        """Take up control files that were edited, as qmail-remote, which reads them each time, does."""
+        if self._watch.has_changed():
+            self.read_settings()
+
     def _admit(self, listener: socket.socket) -> None:
         connection = privileges.accept(listener)
         if connection is None:
@@ -171,7 +179,7 @@ class Rspawn:
             log.line(f"warning: uid {privileges.peer(connection).uid} is not send")
             connection.close()
             return
-        deliveries = Deliveries(self._remote, connection)
+        deliveries = Deliveries(self._remote, connection, self.look)
         self._under_way.add(deliveries)
         deliveries.link.closed.add_done_callback(lambda _: self._drop(deliveries))
 

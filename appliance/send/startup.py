@@ -17,12 +17,11 @@ from appliance.send.acceptance import Acceptance
 from appliance.send.ending import Ending
 from appliance.send.jobs import Jobs
 from appliance.send.message import Work
-from appliance.send.schedule import CHANNEL_NAMES, Schedule
+from appliance.send.schedule import CHANNEL_NAMES, FOREVER, Schedule
 from appliance.system.log import line
 
 OSSIFIED_S = 129600
 """Seconds after which a file that belongs to no message is removed (36 hours, qmail-clean(8))."""
-FOREVER = 2**62
 ENTRIES = 1000
 """How many waiting messages are read in one turn of the loop: some 5 ms."""
 

@@ -374,6 +374,17 @@ def wait_for_verdict(send: Send, verdict: Verdict) -> None:
         time.sleep(0.01)
 
 
+def test_routes_that_were_edited_hold_without_a_signal(home: Path) -> None:
+    with NextHop() as sink, NextHop({"RCPT": "550 no"}) as other:
+        (home / "control" / "smtproutes").write_text(f":127.0.0.1:{sink.port}\n")
+        daemon = Daemon(home, {})
+        with Send(daemon.path) as send:
+            wait_for_verdict(send, Verdict.DONE)
+            (home / "control" / "smtproutes").write_text(f":127.0.0.1:{other.port}\n")
+            wait_for_verdict(send, Verdict.NEVER)
+        daemon.stop()
+
+
 def test_hup_takes_up_other_routes_and_keeps_the_old_where_there_are_none(home: Path) -> None:
     with NextHop() as sink, NextHop({"RCPT": "550 no"}) as other:
         (home / "control" / "smtproutes").write_text(f":127.0.0.1:{sink.port}\n")

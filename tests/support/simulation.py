@@ -107,7 +107,7 @@ class Simulation:
 
     def _admit(self) -> None:
         connection, _ = self.rig.remote.listener.accept()
-        self._deliveries.append(Deliveries(remote_of(self.rig.place, {}), connection))
+        self._deliveries.append(Deliveries(remote_of(self.rig.place, {}), connection, lambda: None))
 
     async def _send(self) -> None:
         send = self.rig.send
