@@ -49,7 +49,9 @@ def errors_of(call: Call) -> tuple[int, ...]:
 
 
 def is_met(call: Call, error: int) -> bool:
-    """Whether a call fails while the disk is full (ENOSPC) or has become read-only (EROFS)."""
+    """Whether a call fails while the disk is full (ENOSPC), read-only (EROFS) or dead (EIO)."""
+    if error == EIO:
+        return EIO in errors_of(call)
     if error == ENOSPC:
         creates = call.name == "openat" and call.creates
         return creates or call.name in (*_WRITES, *_NAMES, "setxattr")
@@ -66,8 +68,11 @@ def faults_of(calls: list[Call]) -> list[Fault]:
         # A start looks at many a file again and again, each time with the same end.
         if is_met(call, EROFS) or looks[call.name, call.path] <= MOST_LOOKS:
             faults += [Fault(at, error, False) for error in errors_of(call)]
-    for error in (ENOSPC, EROFS):
-        faults += [Fault(at, error, True) for at, call in enumerate(calls, 1) if is_met(call, error)]
+    for error in (ENOSPC, EROFS, EIO):
+        begins = (
+            ENOSPC if error == ENOSPC else EROFS
+        )  # a dead disk is much the same from one look as from the next
+        faults += [Fault(at, error, True) for at, call in enumerate(calls, 1) if is_met(call, begins)]
     return faults
 
 

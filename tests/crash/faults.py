@@ -1,7 +1,7 @@
 """Owns the play of failing disks and full tables of descriptors: each fault once, then the sums.
 
 Every system call that a script makes fails once with each error that it may give, and from each on which a
-disk may be full or read-only the disk stays so until the script's end.
+disk may be full, read-only or dead the disk stays so until the script's end.
 """
 
 import os

@@ -39,6 +39,8 @@ def test_a_call_gets_the_errors_that_it_may_give() -> None:
     assert not is_met(READ, EROFS)
     assert is_met(CREATE, ENOSPC)
     assert not is_met(Call("fsync", "/q/a"), ENOSPC)
+    assert is_met(READ, EIO)
+    assert not is_met(Call("socket", ""), EIO)
 
 
 def test_a_fault_meets_the_first_call_that_can_give_it_and_no_other() -> None:
