@@ -7,8 +7,10 @@
 Each host is a whole appliance that answers on an address of its own; all of them ask one name server.
 """
 
+import errno
 import os
 import smtplib
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +25,7 @@ from tests.support.site import POP3, POP3S, SMTP, Site, site
 from tests.support.waiting import wait_for
 
 FIRST_UID = 6601
+PATIENCE_S = 40.0
 _CONFIG = """\
 version: 1
 hostname: {name}
@@ -120,7 +123,7 @@ class Host:
                 return not session.sendmail("stranger@outside.test", to, lines)
             return False
 
-        wait_for(hand_in)
+        wait_for(hand_in, PATIENCE_S)
         return new
 
     def refuses(self, to: str) -> bool:
@@ -130,12 +133,17 @@ class Host:
             session.mail("stranger@outside.test")
             return session.rcpt(to)[0] in (550, 553)
 
+    def is_closed(self) -> bool:
+        """Whether nobody listens for mail."""
+        with socket.socket() as probe:
+            return probe.connect_ex((self.address, self.site.port(SMTP))) == errno.ECONNREFUSED
+
     def _session(self) -> smtplib.SMTP:
         return smtplib.SMTP(self.address, self.site.port(SMTP), timeout=10)
 
     def wait_for_log(self, text: str, since: int = 0) -> str:
         """The log from some place on, once a text is in it."""
-        return wait_for(lambda: found if text in (found := self.site.log[since:]) else None, 40)
+        return wait_for(lambda: found if text in (found := self.site.log[since:]) else None, PATIENCE_S)
 
 
 def maildir(home: Path, name: str) -> Path:
@@ -154,7 +162,7 @@ def lies_in(folder: Path, new: Letter) -> bytes:
         texts = [path.read_bytes() for path in (folder / "new").iterdir()]
         return next((text for text in texts if new.is_in(text)), None)
 
-    return wait_for(found)
+    return wait_for(found, PATIENCE_S)
 
 
 def instruct(home: Path, name: str, *lines: str) -> None:
@@ -168,4 +176,4 @@ def instruct(home: Path, name: str, *lines: str) -> None:
 def took(sink: NextHop, new: Letter) -> tuple[bytes, ...]:
     """The recipients for whom a sink took a letter, once it did."""
     token = new.token.encode()
-    return wait_for(lambda: next((m.recipients for m in sink.messages if token in m.body), None), 40)
+    return wait_for(lambda: next((m.recipients for m in sink.messages if token in m.body), None), PATIENCE_S)
