@@ -60,15 +60,15 @@ def routes(text: bytes) -> list[list[bytes]]:
     return [[found[3], found[4]] for line in text.splitlines() if (found := _START.match(line))]
 
 
+def is_idle(text: bytes) -> bool:
+    """Whether the last status tells of no open delivery."""
+    statuses = [found for line in text.splitlines() if (found := _STATUS.match(line))]
+    return bool(statuses) and {b"0"} == {*statuses[-1].groups()}
+
+
 def is_quiet(text: bytes) -> bool:
     """Whether every message that came in was tried, or needs no try, and nothing is under way."""
     lives = read_lives(text)
-    statuses = [found for line in text.splitlines() if (found := _STATUS.match(line))]
     tried = {key.rpartition(" ")[0] for key in lives.channels}
     ended = {number for number, lines in lives.messages.items() if lines[-1] == b"end msg"}
-    return (
-        bool(lives.messages)
-        and bool(statuses)
-        and {b"0"} == {*statuses[-1].groups()}
-        and lives.messages.keys() <= tried | ended
-    )
+    return bool(lives.messages) and is_idle(text) and lives.messages.keys() <= tried | ended

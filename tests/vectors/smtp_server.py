@@ -1,10 +1,12 @@
 """Owns the servers of a world that take mail: they say what a script tells them and keep what they heard."""
 
+import contextlib
 import select
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO
 
 from tests.vectors.case import Json
@@ -26,6 +28,8 @@ USUAL: dict[str, Reply] = {
 }
 _VERBS = {b"HELO": "helo", b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"QUIT": "quit"}
 _UNKNOWN = "502 no"
+_LOOK_S = 0.05
+_ENDED_S = 60.0
 
 
 @dataclass
@@ -88,26 +92,52 @@ _RECIPIENTS = {
 _MESSAGES = {b"dataperm": "554 bad content", b"datatemp": "451 try later"}
 
 
-def serve(addresses: Sequence[tuple[str, int]], script: Callable[[], Script], heard: Heard) -> None:
-    """Listen until the world ends; every connection gets a thread and a script."""
-    for address in addresses:
-        listener = socket.create_server(address)
-        threading.Thread(target=_accept, args=(listener, script, heard), daemon=True).start()
+class Server:
+    """Listens until the world ends or it is told to end; every connection gets a thread and a script."""
+
+    def __init__(self, address: tuple[str, int], script: Callable[[], Script], heard: Heard) -> None:
+        self._script = script
+        self._heard = heard
+        self._listener = socket.create_server(address)
+        self._listener.settimeout(_LOOK_S)
+        self._is_ending = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    def end(self) -> None:
+        """To be called when the clients are gone: wait until all that they said has been read."""
+        self._is_ending.set()
+        for thread in self._threads:  # each is in the list before the one that starts it ends
+            thread.join(_ENDED_S)
+
+    def _start(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with self._listener:
+            while True:
+                is_last = self._is_ending.is_set()
+                try:
+                    connection, _ = self._listener.accept()
+                except TimeoutError:
+                    if is_last:
+                        return
+                    continue
+                self._heard.connections += 1
+                self._start(partial(self._talk, connection))
+
+    def _talk(self, connection: socket.socket) -> None:
+        connection.setblocking(True)
+        with connection, connection.makefile("rb") as lines:
+            _Session(connection, lines, self._script(), self._heard).run()
 
 
-def _accept(listener: socket.socket, script: Callable[[], Script], heard: Heard) -> None:
-    while True:
-        connection, _ = listener.accept()
-        heard.connections += 1
-        threading.Thread(target=_talk, args=(connection, script, heard), daemon=True).start()
-
-
-def _talk(connection: socket.socket, script: Callable[[], Script], heard: Heard) -> None:
-    with connection, connection.makefile("rb") as lines:
-        try:
-            _Session(connection, lines, script(), heard).run()
-        except OSError:
-            return
+def end_all(servers: Iterable[Server]) -> None:
+    """Wait until each has read all that was said to it."""
+    for server in servers:
+        server.end()
 
 
 class _Session:
@@ -121,7 +151,7 @@ class _Session:
     def run(self) -> None:
         if not self._say("greet"):
             return
-        while line := self._lines.readline():
+        while line := self._read_line():
             self._note("client", line)
             stage = _VERBS.get(line[:4].upper())
             if not self._say(stage or "", line):
@@ -140,24 +170,32 @@ class _Session:
             return False
         text = reply.encode() if reply.endswith("\n") else f"{reply}\r\n".encode()
         self._note("server", text)
-        self._connection.sendall(text)
-        return self._follow(stage, said, text.startswith((b"2", b"3")), text)
+        if text.startswith((b"2", b"3")):
+            self._keep(stage, said)  # before it is told: who hears of it may look at once
+        # A client that left before the end of our answers has said all that it said even so.
+        with contextlib.suppress(OSError):
+            self._connection.sendall(text)
+        return self._take_message() if stage == "data" and text.startswith(b"354") else True
 
-    def _follow(self, stage: str, said: bytes, is_good: bool, text: bytes) -> bool:
+    def _read_line(self) -> bytes:
+        """The client's next line; nothing if it is gone, in whatever way."""
+        try:
+            return self._lines.readline()
+        except OSError:
+            return b""
+
+    def _keep(self, stage: str, said: bytes) -> None:
         argument = said.partition(b":")[2].strip()
-        if stage == "mail" and is_good:
+        if stage == "mail":
             self._mail = Mail(argument, [], b"")
-        elif stage == "rcpt" and is_good:
+        elif stage == "rcpt":
             self._mail.rcpt_to.append(argument)
-        elif stage == "final" and is_good:
+        elif stage == "final":
             self._heard.mails.append(self._mail)
-        elif stage == "data" and text.startswith(b"354"):
-            return self._take_message()
-        return True
 
     def _take_message(self) -> bool:
         taken = []
-        while line := self._lines.readline():
+        while line := self._read_line():
             taken.append(line)
             if line == b".\r\n":
                 break
@@ -170,7 +208,11 @@ class _Session:
     def _keep_silent(self, seconds: int) -> None:
         self._note("server", b"(says nothing for %d s)" % seconds)
         readable, _, _ = select.select([self._connection], [], [], seconds)
-        if readable and not self._connection.recv(1):
+        try:
+            is_gone = bool(readable) and not self._connection.recv(1)
+        except ConnectionResetError:
+            is_gone = True
+        if is_gone:
             self._note("client", b"(connection closed)")
 
     def _note(self, side: str, text: bytes) -> None:

@@ -1,8 +1,10 @@
 """Owns the whole system in a world: our daemons, mail handed in by qmail-queue, what is left at the end."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterable
@@ -10,21 +12,29 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
+from appliance.formats.handin import Word
+from appliance.formats.outcome import Temporary
+from appliance.queue import client
+from appliance.queue.rest import Rest
+from appliance.send.send import HOLD_S
 from tests.vectors import send_log
 from tests.vectors.case import Json
 from tests.vectors.normalise import normalise
 from tests.vectors.running import Ended, Manner, as_file, end, program, run, start
-from tests.vectors.smtp_server import Heard, choosing, serve
+from tests.vectors.smtp_server import Heard, Server, choosing
 from tests.vectors.world import HOME, PATH, SCRATCH, daemon, look
 
 QUEUE = HOME / "queue"
 SINK_PORT = 2526
 SPAWNS = ("lspawn", "rspawn")
 
-_STARTED_S = 20.0
-_QUIET_S = 0.3
-_NEVER_QUIET_S = 25.0
-_STUCK_S = 3.0
+_STARTED_S = 100.0
+_LOOK_S = 0.05
+_QUIET_LOOKS = 3
+_STUCK_LOOKS = 50
+_NEVER_QUIET_S = 100.0
+_HANDED_OVER_S = 3 * HOLD_S
+_QUEUE_SOCKET = HOME / "run" / "queue.sock"
 
 
 class System(AbstractContextManager["System"]):
@@ -36,13 +46,15 @@ class System(AbstractContextManager["System"]):
         if (HOME / "users" / "assign").exists():
             run([program("qmail-newu")], Manner())
         self.heard = Heard()
-        serve([("127.0.0.1", SINK_PORT)], choosing, self.heard)
+        Server(("127.0.0.1", SINK_PORT), choosing, self.heard)
         self._logs = SCRATCH / "logs"
         self._logs.mkdir()
         self._sends = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         for name in daemons:
             self._start(name, self._logs / name)
+        # send looks again for one that is not there, and nothing would tell that it is about to.
+        self.wait_for(lambda: all(_listens(HOME / "run" / f"{name}.sock") for name in self._processes))
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +85,7 @@ class System(AbstractContextManager["System"]):
     def start_send(self) -> None:
         """Start send and wait until it takes mail, or has ended."""
         self._sends += 1
-        (HOME / "run" / "queue.sock").unlink(missing_ok=True)
+        _QUEUE_SOCKET.unlink(missing_ok=True)
         self._start("send", self._logs / f"send{self._sends}")
         self.wait_for(lambda: b"status: " in self.log or self._processes["send"].poll() is not None)
 
@@ -84,29 +96,43 @@ class System(AbstractContextManager["System"]):
 
     def wait_for_send(self) -> int:
         """The exit code of a send that ends by itself."""
-        return self._processes["send"].wait(20)
+        return self._processes["send"].wait(_STARTED_S)
 
     def stop_send(self) -> int:
         """TERM, as `qmail-send` is stopped; its exit code."""
         self.signal_send(signal.SIGTERM)
-        return self._processes["send"].wait(20)
+        return self._processes["send"].wait(_STARTED_S)
 
     def signal_send(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._processes["send"].send_signal(number)
 
     def wait_until_quiet(self) -> None:
-        """Wait until nothing is under way and nothing was said for a while."""
-        began = last = time.monotonic()
-        seen = b""
-        while True:
-            time.sleep(0.02)
-            now, log = time.monotonic(), self.log
-            if log != seen:
-                seen, last = log, now
-            patience = _QUIET_S if send_log.is_quiet(log) else _STUCK_S
-            if now - last > patience or now - began > _NEVER_QUIET_S:
+        """Wait until nothing is under way, all is on the disk and some looks in a row show nothing new.
+
+        Looks count, not seconds: between two of them send has had its turn, however busy the machine is.
+        """
+        began = time.monotonic()
+        seen, same = b"", 0
+        while time.monotonic() - began < _NEVER_QUIET_S:
+            time.sleep(_LOOK_S)
+            log = self.log
+            if send_log.is_idle(log):
+                self.wait_for_turn()
+                log = self.log
+            same = same + 1 if log == seen and send_log.is_idle(log) else 0
+            seen = log
+            if same >= (_QUIET_LOOKS if send_log.is_quiet(log) else _STUCK_LOOKS):
                 return
+
+    def wait_for_turn(self) -> None:
+        """Wait until send has acted on what it was told, its disk is idle and its log is written."""
+        rest = Rest(_QUEUE_SOCKET)
+        with contextlib.suppress(Temporary):  # it has ended: then all is written
+            rest.begin()
+            time.sleep(_HANDED_OVER_S)  # for so long its lines may wait for others
+            client.order(_QUEUE_SOCKET, Word.STAY, 0)
+            rest.end()
 
     @staticmethod
     def wait_for(ready: "object") -> None:
@@ -115,6 +141,11 @@ class System(AbstractContextManager["System"]):
         assert callable(ready)
         while not ready() and time.monotonic() - began < _STARTED_S:
             time.sleep(0.01)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def hand_in(message: bytes, envelope: bytes, user: str = "qmaild") -> Ended:

@@ -1,6 +1,6 @@
 """Comparing logs of qmail-send: the lines of one message on one channel, in their order."""
 
-from tests.vectors.send_log import compare_logs, is_quiet, routes, without_stamps
+from tests.vectors.send_log import compare_logs, is_idle, is_quiet, routes, without_stamps
 
 LOG = b"""\
 status: local 0/1 remote 0/1
@@ -46,6 +46,14 @@ def test_it_is_quiet_when_all_were_tried_and_nothing_is_under_way() -> None:
     lines = LOG.splitlines(keepends=True)
 
     assert [False, False, False, True] == [is_quiet(b"".join(lines[:count])) for count in (1, 3, 9, 11)]
+
+
+def test_it_is_idle_before_a_delivery_and_behind_the_last() -> None:
+    lines = LOG.splitlines(keepends=True)
+
+    assert [False, True, False, False, True] == [
+        is_idle(b"".join(lines[:count])) for count in (0, 3, 5, 9, 11)
+    ]
 
 
 def test_our_stamps_are_no_part_of_the_lines() -> None:

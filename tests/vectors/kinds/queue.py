@@ -108,7 +108,7 @@ def _after(case: Case) -> Got:
         if "SIGHUP" in words:
             _move_domain(case, recipients[0])
             ours.signal_send(signal.SIGHUP)
-            time.sleep(0.3)
+            ours.wait_for_turn()
             system.hand_in(case.stdin, envelope)
             ours.wait_until_quiet()
             got["after"] = {"layout": queue_files.layout()}

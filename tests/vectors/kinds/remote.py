@@ -6,7 +6,7 @@ import re
 from tests.vectors.case import CannotPlay, Case, Difference, compare
 from tests.vectors.normalise import normalise
 from tests.vectors.running import Manner, program, run
-from tests.vectors.smtp_server import Heard, scripted, serve
+from tests.vectors.smtp_server import Heard, Server, end_all, scripted
 from tests.vectors.world import place_files
 
 PORT = 2525
@@ -18,13 +18,15 @@ def play(case: Case) -> list[Difference]:
     """Deliver, and compare the report and every word that was said."""
     place_files(case, (b"@PORT@", str(PORT).encode()))
     heard = Heard()
+    servers = []
     for sentence in case.setup:
         if found := _SERVER.fullmatch(sentence):
-            serve([("127.0.0.1", PORT)], scripted(json.loads(found[1])), heard)
+            servers.append(Server(("127.0.0.1", PORT), scripted(json.loads(found[1])), heard))
         elif sentence != _NOTHING:
             raise CannotPlay(sentence)
     manner = Manner(case.environment, case.user)
     ended = run([program(case.tool), *case.argv], manner, case.stdin)
+    end_all(servers)
     got = {
         "exit": ended.exit,
         "report_fields": report_fields(ended.stdout),

@@ -10,7 +10,7 @@ from tests.support.nameserver import NameServer, Records
 from tests.vectors.case import CannotPlay, Case, Difference, Json, compare, to_bytes
 from tests.vectors.kinds.remote import report_fields
 from tests.vectors.running import Manner, program, run
-from tests.vectors.smtp_server import Heard, scripted, serve
+from tests.vectors.smtp_server import Heard, Server, end_all, scripted
 from tests.vectors.world import place_files
 
 _NAMES = re.compile(r"DNS data: (\[.*\])", re.DOTALL)
@@ -27,11 +27,13 @@ def play(case: Case) -> list[Difference]:
     """Deliver with a name server and a sink at each address, and see who was reached."""
     place_files(case)
     heard: dict[str, Heard] = {}
+    servers = []
     with NameServer(_records(case), port=53):
         for address in _addresses(case):
             heard[address] = Heard()
-            serve([(address, 25)], scripted(_script(case, address)), heard[address])
+            servers.append(Server((address, 25), scripted(_script(case, address)), heard[address]))
         ended = run([program(case.tool), *case.argv], Manner(case.environment, case.user), case.stdin)
+    end_all(servers)
     said = [step["client"] for each in heard.values() for step in each.dialogue if "client" in step]
     got = {
         "exit": ended.exit,

