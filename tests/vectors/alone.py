@@ -14,7 +14,7 @@ from tests.vectors import spaces
 
 T = TypeVar("T")
 
-PATIENCE_S = 120.0
+PATIENCE_S = 400.0
 
 
 class Failed(NamedTuple):

@@ -10,7 +10,8 @@ from typing import Any
 from tests.vectors.case import Json, to_bytes
 from tests.vectors.normalise import normalise
 
-_PATIENCE_S = 4.0
+_FIRST_S = 60.0
+_NEXT_S = 4.0
 _QUIET_S = 0.05
 _QUIET_AFTER_NOTHING_S = 0.3
 
@@ -43,10 +44,13 @@ def _say(connection: socket.socket, step: Json) -> None:
 
 
 def _gather(connection: socket.socket, wanted: bytes, *, wait_for_end: bool) -> tuple[bytes, bool]:
-    """What comes until it is all that is wanted and a short silence follows; and whether the end came."""
-    began = time.monotonic()
+    """What comes until it is all that is wanted and a short silence follows; and whether the end came.
+
+    A busy machine may take long for the first word, or an end that must come; one answer's words follow soon.
+    """
+    heard = time.monotonic()
     answer = b""
-    while time.monotonic() - began < _PATIENCE_S:
+    while time.monotonic() - heard < (_NEXT_S if answer and not wait_for_end else _FIRST_S):
         is_complete = normalise(answer) == wanted and not wait_for_end
         quiet = _QUIET_S if wanted else _QUIET_AFTER_NOTHING_S
         if not select.select([connection], [], [], quiet if is_complete else 0.5)[0]:
@@ -60,4 +64,5 @@ def _gather(connection: socket.socket, wanted: bytes, *, wait_for_end: bool) -> 
         if not received:
             return answer, False
         answer += received
+        heard = time.monotonic()
     return answer, True

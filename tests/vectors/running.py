@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from tests.vectors.world import BIN, PATH, SCRATCH
 
-PATIENCE_S = 45.0
+PATIENCE_S = 120.0
 
 
 class Ended(NamedTuple):

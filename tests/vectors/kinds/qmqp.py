@@ -13,7 +13,7 @@ _SERVER = re.compile(
     r'stand-in QMQP server on 127\.0\.0\.1 port 628 answering (".*"|\{.*\}|\(none: .*\)|by closing at once)'
 )
 _ENVELOPE = re.compile(r"message on fd 0, envelope on fd 1 = (.*)", re.DOTALL)
-_PATIENCE_S = 5.0
+_PATIENCE_S = 60.0
 
 
 def play(case: Case) -> list[Difference]:

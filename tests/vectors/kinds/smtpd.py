@@ -30,7 +30,8 @@ from tests.vectors.running import Manner, program, run, start
 from tests.vectors.world import HOME, PATH, SCRATCH, daemon, place_files
 
 _PORT = 25
-_STARTED_S = 20.0
+_STARTED_S = 100.0
+_ENDED_S = 60.0
 _NEWMRH = "qmail-newmrh"
 _CODE = re.compile(rb"(?m)^([245]\d\d[ -])[245]\.\d\.\d+ ")
 _STATUS = re.compile(rb"tcpserver: end \S+ status (\d+)")
@@ -58,7 +59,7 @@ def play(case: Case) -> list[Difference]:
             heard = talk(connection, case.record["dialogue"])
         status = _wait_for_status(log)
         listener.terminate()
-        listener.wait(20)
+        listener.wait(_ENDED_S)
     queued = {
         name: normalise(value) if isinstance(value, bytes) else value for name, value in handed_in().items()
     }
@@ -126,7 +127,7 @@ def _connect(listener: "subprocess.Popen[bytes]") -> socket.socket | None:
 
 def _wait_for_status(log: Path) -> int | str:
     began = time.monotonic()
-    while time.monotonic() - began < 2:
+    while time.monotonic() - began < _ENDED_S:
         if found := _STATUS.search(log.read_bytes()):
             return int(found[1])
         time.sleep(0.02)
