@@ -12,7 +12,8 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from appliance.inject.forward import fatal, send_on
+from appliance.inject.endings import fatal
+from appliance.inject.forward import send_on
 from appliance.system.errors import may_pass
 
 _STOP_HERE = 99

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 
-from appliance.inject.forward import fatal
+from appliance.inject.endings import fatal
 from appliance.system.errors import words_of
 from appliance.system.files import write_all
 

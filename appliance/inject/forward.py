@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import Permanent, Temporary
+from appliance.inject.endings import fatal, refused
 from appliance.queue.client import queue_of
 from appliance.system.place import Place
 
@@ -25,19 +26,17 @@ def send_on(program: str, sender: str, addresses: Sequence[str], environ: Mappin
             return fatal(program, 100, f"{variable} not set")
     envelope = Envelope(os.fsencode(environ[sender]), tuple(os.fsencode(address) for address in addresses))
     try:
-        with open(0, "rb", closefd=False) as message:
-            body = os.fsencode(environ["DTLINE"]) + message.read()
-        queue = queue_of(Place.from_environ(environ).socket("queue"), environ)
-        number = queue.submit(envelope, body)
+        number = hand_in(envelope, environ)
     except OSError:
         return fatal(program, 111, "unable to read message")
     except (Temporary, Permanent) as refusal:
-        return fatal(program, 111 if isinstance(refusal, Temporary) else 100, refusal.sentence)
+        return refused(program, refusal)
     sys.stderr.write(f"{program}: qp {number}\n")
     return 0
 
 
-def fatal(program: str, code: int, sentence: str) -> int:
-    """Say why a program ends with that exit code."""
-    sys.stderr.write(f"{program}: fatal: {sentence}\n")
-    return code
+def hand_in(envelope: Envelope, environ: Mapping[str, str]) -> int:
+    """Hand in descriptor 0 behind the line in DTLINE; the queue's number. OSError, Temporary, Permanent."""
+    with open(0, "rb", closefd=False) as message:
+        body = os.fsencode(environ.get("DTLINE", "")) + message.read()
+    return queue_of(Place.from_environ(environ).socket("queue"), environ).submit(envelope, body)
