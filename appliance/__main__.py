@@ -28,6 +28,7 @@ PROGRAMS = {
     "bouncesaying": "appliance.inject.conditions:bouncesaying",
     "condredirect": "appliance.inject.conditions:condredirect",
     "datemail": "appliance.inject.predate:datemail",
+    "dot-forward": "appliance.inject.dotforward:main",
     "elq": "appliance.mailbox.programs:elq",
     "except": "appliance.inject.conditions:except_",
     "forward": "appliance.inject.forward:main",

@@ -3,6 +3,9 @@
 import enum
 from typing import NamedTuple
 
+NEVER_CODES = frozenset((100, 64, 65, 70, 76, 77, 78, 112))
+"""What a program in a .qmail file ends with if it will never succeed (qmail-command(8))."""
+
 
 class Temporary(Exception):
     """Work that may succeed later: exit code 111, Z on a channel, 4xx on a wire."""

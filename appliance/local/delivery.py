@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from appliance.formats import dotqmail
 from appliance.formats.envelope import Envelope
-from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
+from appliance.formats.outcome import NEVER_CODES, Permanent, Report, Temporary, Verdict
 from appliance.local import instructions
 from appliance.local.environment import Lines, lines_of, variables
 from appliance.local.programs import Order
@@ -26,7 +26,6 @@ from appliance.protocols.spawn import Instruction
 LOOPING = "This message is looping: it already has my Delivered-To line. (#5.4.6)"
 
 _SKIP_THE_REST = 99
-_NEVER = frozenset((100, 64, 65, 70, 76, 77, 78, 112))  # qmail-command(8)
 _NEEDS_NEW_SENDER = (dotqmail.Program, dotqmail.Forward)
 
 
@@ -128,7 +127,7 @@ def _carry_out(found: instructions.Found, letter: _Letter, terms: Terms) -> Step
                 if code == _SKIP_THE_REST:
                     break
                 if code:
-                    raise Permanent("") if code in _NEVER else Temporary("")
+                    raise Permanent("") if code in NEVER_CODES else Temporary("")
             case _:
                 files += 1
                 yield _file(order, letter)
