@@ -1,0 +1,104 @@
+"""Owns the programs that make fastforward's tables and lists out of standard input, or print them.
+
+    setforward table.cdb table.tmp          a table of `target: order, order;`
+    setmaillist list.bin list.tmp           a list of an address a line
+    printforward, printmaillist             a table, a list as it was written
+
+What is made is written to a temporary file first: it is there whole or, after any fault, as before.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from appliance.formats.cdb import Cdb, make_cdb
+from appliance.formats.forwardtable import compile_forward, compile_list, format_forward, format_list
+from appliance.formats.outcome import FormatError, Permanent, Temporary
+from appliance.inject.endings import refused
+from appliance.system.errors import words_of
+from appliance.system.files import write_all
+
+_READABLE_BY_ALL = 0o644
+
+
+def setforward(argv: list[str], environ: Mapping[str, str]) -> int:
+    """setforward(1): 0, 100 or 111."""
+    if len(argv) < 2:
+        return usage("setforward data.cdb data.tmp")
+    return ended(
+        "setforward", lambda: replace(argv[1], argv[0], make_cdb(compile_forward(_input())), by_all=False)
+    )
+
+
+def setmaillist(argv: list[str], environ: Mapping[str, str]) -> int:
+    """setmaillist(1): 0, 100 or 111."""
+    if len(argv) < 2:
+        return usage("setmaillist list.bin list.tmp")
+    return ended("setmaillist", lambda: replace(argv[1], argv[0], compile_list(_input()), by_all=True))
+
+
+def printforward(argv: list[str], environ: Mapping[str, str]) -> int:
+    """printforward(1): 0, 100 or 111."""
+    return _print("printforward", lambda content: format_forward(Cdb(content)), "bad database format")
+
+
+def printmaillist(argv: list[str], environ: Mapping[str, str]) -> int:
+    """printmaillist(1): 0, 100 or 111."""
+    return _print("printmaillist", format_list, "bad mailing list format")
+
+
+def _print(program: str, write: Callable[[bytes], bytes], fault: str) -> int:
+    def work() -> None:
+        try:
+            written = write(_input())
+        except FormatError as error:
+            raise Permanent(fault) from error
+        try:
+            sys.stdout.buffer.write(written)
+            sys.stdout.flush()
+        except OSError as error:
+            raise Temporary(f"unable to write output: {words_of(error)}") from error
+
+    return ended(program, work)
+
+
+def ended(program: str, work: Callable[[], None]) -> int:
+    """Let a program do its work; its exit code, if need be with the reason said."""
+    try:
+        work()
+    except (Temporary, Permanent) as refusal:
+        return refused(program, refusal)
+    return 0
+
+
+def usage(words: str) -> int:
+    """Say how a program is called; its exit code."""
+    sys.stderr.write(f"{words.partition(' ')[0]}: usage: {words}\n")
+    return 100
+
+
+def _input() -> bytes:
+    try:
+        with open(0, "rb", closefd=False) as stream:
+            return stream.read()
+    except OSError as error:
+        raise Temporary(f"unable to read input: {words_of(error)}") from error
+
+
+def replace(temporary: str, name: str, content: bytes, *, by_all: bool) -> None:
+    """Put the content in place at once, by way of the temporary file; Temporary."""
+    doing = f"create {temporary}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _READABLE_BY_ALL)
+        try:
+            doing = f"write to {temporary}"
+            if by_all:
+                os.fchmod(descriptor, _READABLE_BY_ALL)
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        doing = f"move {temporary} to {name}"
+        os.rename(temporary, name)
+    except OSError as error:
+        raise Temporary(f"unable to {doing}: {words_of(error)}") from error
