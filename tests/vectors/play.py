@@ -16,6 +16,8 @@ from tests.vectors.alone import Failed
 from tests.vectors.case import CannotPlay, Case, Difference, read_cases
 from tests.vectors.differs import Rule, is_meant, is_stale, read_rules, read_wordings, reworded
 from tests.vectors.kinds import (
+    dotforward,
+    fastforward,
     inject,
     local,
     pop3,
@@ -34,6 +36,8 @@ from tests.vectors.kinds import (
 
 KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "bounce": whole.play,
+    "dotforward": dotforward.play,
+    "fastforward": fastforward.play,
     "inject": inject.play,
     "local": local.play,
     "pop3": pop3.play,

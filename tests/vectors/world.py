@@ -124,9 +124,9 @@ def _make_homes(people: str) -> None:
 
 
 def place_files(case: Case, replace: tuple[bytes, bytes] = (b"", b"")) -> None:
-    """Make the case's files; one text may stand for another in them, such as a port."""
+    """Make the case's files, relative to here but for control/; one text may stand for another, as a port."""
     for path, value in case.files.items():
-        place(Path(path), value, replace)
+        place(HOME / path if path.startswith("control/") else Path(path), value, replace)
 
 
 def place(path: Path, value: Json, replace: tuple[bytes, bytes] = (b"", b"")) -> None:

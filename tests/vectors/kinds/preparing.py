@@ -65,6 +65,13 @@ def prepare(case: Case) -> list[str]:
     return left
 
 
+def forget_queue() -> None:
+    """Take away the stand-in and what it was handed, for a next run."""
+    _QUEUE_PROGRAM.unlink(missing_ok=True)
+    if _HANDED.exists():
+        world.empty(_HANDED)
+
+
 def take_for_queue(said: bytes = b"", code: int = 0) -> dict[str, str]:
     """A stand-in for qmail-queue that keeps what it is handed; gives the environment that names it."""
     if not _QUEUE_PROGRAM.exists():
