@@ -1,7 +1,9 @@
 """Owns the programs newaliases and newinclude: sendmail's /etc/aliases and lists as fastforward reads them.
 
-newaliases              /etc/aliases becomes /etc/aliases.cdb (newaliases(1))
-newinclude list         an :include: file becomes list.bin (newinclude(1))
+    newaliases              /etc/aliases becomes /etc/aliases.cdb (newaliases(1))
+    newinclude list         an :include: file becomes list.bin (newinclude(1))
+
+TOASTER_ALIASES names another file than /etc/aliases.
 """
 
 from collections.abc import Mapping
@@ -13,20 +15,17 @@ from appliance.formats.outcome import Temporary
 from appliance.inject.completion import read_completion
 from appliance.inject.tables import ended, replace, usage
 from appliance.system.errors import words_of
+from appliance.system.place import Place
 
 
 def newaliases(argv: list[str], environ: Mapping[str, str]) -> int:
     """newaliases(1): 0, 100 or 111."""
-    return make_aliases(Path("/etc"), environ)
-
-
-def make_aliases(folder: Path, environ: Mapping[str, str]) -> int:
-    """Make aliases.cdb of the aliases in a folder; newaliases's exit code."""
+    aliases = Place.from_environ(environ).aliases
 
     def work() -> None:
         completion = read_completion(environ)
-        content = make_cdb(compile_aliases(_read(f"{folder}/aliases"), completion))
-        replace(f"{folder}/aliases.tmp", f"{folder}/aliases.cdb", content, by_all=True)
+        content = make_cdb(compile_aliases(_read(str(aliases)), completion))
+        replace(f"{aliases}.tmp", f"{aliases}.cdb", content, by_all=True)
 
     return ended("newaliases", work)
 

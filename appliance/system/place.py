@@ -18,10 +18,12 @@ class Place(NamedTuple):
     """Sockets and pid files; gone after a restart."""
     config: Path
     """The owner's config.yaml."""
+    aliases: Path = Path("/etc/aliases")
+    """sendmail's aliases, of which newaliases makes aliases.cdb beside them."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Place":
-        """The places that TOASTER_HOME, _MAIL, _STATE, _RUN and _CONFIG name; empty or unset: the image's."""
+        """The places that TOASTER_HOME, _MAIL, _STATE and so on name; empty or unset: the image's."""
         home = Path(environ.get("TOASTER_HOME") or "/var/qmail")
         return cls(
             home=home,
@@ -29,6 +31,7 @@ class Place(NamedTuple):
             state=Path(environ.get("TOASTER_STATE") or "/var/lib/toaster"),
             run=Path(environ.get("TOASTER_RUN") or home / "run"),
             config=Path(environ.get("TOASTER_CONFIG") or "/etc/toaster/config.yaml"),
+            aliases=Path(environ.get("TOASTER_ALIASES") or "/etc/aliases"),
         )
 
     @property

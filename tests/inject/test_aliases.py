@@ -13,7 +13,7 @@ from appliance.inject import aliases
 def environ(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "me").write_text("me.test\n")
-    return {"TOASTER_HOME": str(tmp_path)}
+    return {"TOASTER_HOME": str(tmp_path), "TOASTER_ALIASES": str(tmp_path / "aliases")}
 
 
 def mode_of(path: Path) -> int:
@@ -23,7 +23,7 @@ def mode_of(path: Path) -> int:
 def test_newaliases_makes_a_table_that_all_may_read(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "aliases").write_text("root: joe\n")
 
-    assert 0 == aliases.make_aliases(tmp_path, environ)
+    assert 0 == aliases.newaliases([], environ)
     assert [(b":root@", b"&joe@me.test\0")] == list(Cdb((tmp_path / "aliases.cdb").read_bytes()))
     assert 0o644 == mode_of(tmp_path / "aliases.cdb")
     assert not (tmp_path / "aliases.tmp").exists()
@@ -47,7 +47,7 @@ def test_a_fault_leaves_the_old_table(
     (tmp_path / "aliases").write_bytes(text)
     (tmp_path / "aliases.cdb").write_text("old")
 
-    assert code == aliases.make_aliases(tmp_path, environ)
+    assert code == aliases.newaliases([], environ)
     assert b"newaliases: fatal: " + words == capfdbinary.readouterr().err
     assert "old" == (tmp_path / "aliases.cdb").read_text()
 
@@ -55,7 +55,7 @@ def test_a_fault_leaves_the_old_table(
 def test_a_table_without_aliases_cannot_be_made(
     tmp_path: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert 111 == aliases.make_aliases(tmp_path, environ)
+    assert 111 == aliases.newaliases([], environ)
     assert (
         f"newaliases: fatal: unable to read {tmp_path}/aliases: file does not exist\n"
         == capsys.readouterr().err

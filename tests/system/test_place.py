@@ -15,15 +15,16 @@ def test_without_an_environment_the_places_are_those_of_the_container() -> None:
     assert Path("/var/lib/toaster") == place.state
     assert Path("/var/qmail/run") == place.run
     assert Path("/etc/toaster/config.yaml") == place.config
+    assert Path("/etc/aliases") == place.aliases
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    names = ("TOASTER_HOME", "TOASTER_MAIL", "TOASTER_STATE", "TOASTER_RUN", "TOASTER_CONFIG")
+    names = [f"TOASTER_{field.upper()}" for field in Place._fields]
 
     assert Place.from_environ({}) == Place.from_environ(dict.fromkeys(names, ""))
 
 
-@pytest.mark.parametrize("field", ["home", "mail", "state", "run", "config"])
+@pytest.mark.parametrize("field", Place._fields)
 def test_each_place_can_be_moved_alone(field: str) -> None:
     place = Place.from_environ({f"TOASTER_{field.upper()}": "/elsewhere"})
 
