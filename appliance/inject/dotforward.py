@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from getopt import GetoptError, getopt
+from pathlib import Path
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.forwardlist import Completion, Entry, lines_of, read_entries, shown, unreadable
@@ -19,6 +20,7 @@ from appliance.inject.completion import read_completion
 from appliance.inject.endings import refused, say
 from appliance.inject.forward import hand_in
 from appliance.system.errors import words_of
+from appliance.system.place import Place
 
 USAGE = "dot-forward: usage: dot-forward [ -nN ] file ...\n"
 _ALL_DONE = 99
@@ -109,8 +111,15 @@ class _Forwarding:
             self._tell(b"forward " + recipient)
 
     def _is_user(self, entry: Entry) -> bool:
-        user = self._variable("USER")
-        return entry.text.lower() == (user + b"@" + self._variable("HOST") if entry.has_at else user).lower()
+        names, hosts = {self._variable("USER").lower()}, {self._variable("HOST").lower()}
+        home = Path(self._environ.get("HOME", ""))
+        if home.parent.parent == Place.from_environ(self._environ).mail:
+            # The mailboxes of config.yaml are one user's; their homes tell them from each other.
+            names.add(os.fsencode(home.name).lower())
+            hosts.add(os.fsencode(home.parent.name).lower())
+        text = entry.text.lower()
+        user, _, host = text.rpartition(b"@") if entry.has_at else (text, b"", b"")
+        return user in names and (not entry.has_at or host in hosts)
 
     def _run(self, command: bytes) -> None:
         self._commands += 1

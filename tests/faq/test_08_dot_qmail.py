@@ -43,6 +43,13 @@ def test_q08_3_forward_files(pokey: Host) -> None:
     lies_in(sue / "Maildir", only_sue)
     assert [] == [one for one in (joe / "Maildir" / "new").iterdir() if only_sue.is_in(one.read_bytes())]
 
+    admin = pokey.site.place.mail / "pokey.af.mil.test" / "admin"  # a mailbox of config.yaml
+    instruct(admin, ".qmail", "|dot-forward .forward", "./Maildir/")
+    instruct(admin, ".forward", "\\admin, sue@pokey.af.mil")
+    both = pokey.receive("admin@pokey.af.mil.test")
+    lies_in(sue / "Maildir", both)
+    lies_in(admin / "Maildir", both)
+
 
 def test_q08_4_etc_aliases(pokey: Host) -> None:
     boss, kim, list_owner = pokey.user("boss"), pokey.user("kim"), pokey.user("listowner")

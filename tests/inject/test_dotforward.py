@@ -66,6 +66,17 @@ def test_it_tells_what_it_would_do(
     assert os.fsencode(told) == capfdbinary.readouterr().err
 
 
+@pytest.mark.parametrize("text", [b"bob", b"\\Bob", b"bob@D.test", b"bob@h.test", b"alice"])
+def test_a_mailbox_of_the_site_knows_itself_by_its_home(
+    tmp_path: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str], text: bytes
+) -> None:
+    environ |= {"TOASTER_MAIL": "/m", "HOME": "/m/d.test/bob"}
+
+    assert (0, "direct delivery\n") == (follow(tmp_path, environ, text, "-n"), capsys.readouterr().err)
+    assert 99 == follow(tmp_path, environ, b"bob@x.test", "-n")
+    assert 99 == follow(tmp_path, environ | {"HOME": "/home/d.test/bob"}, b"bob", "-n")
+
+
 def test_all_addresses_get_one_message(
     tmp_path: Path, environ: dict[str, str], queue: QueueServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
