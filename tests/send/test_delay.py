@@ -75,12 +75,12 @@ def test_a_sender_is_told_of_nothing_unless_it_is_asked_for(new_rig: NewRig) -> 
 
 
 def test_only_those_who_wait_are_named_and_no_copy_is(new_rig: NewRig) -> None:
-    rig = new_rig(delaynotice="1", queueextra="log@example.test")
+    rig = new_rig(delaynotice=f"{HOUR_S}", queueextra="log@example.test")
     rig.hand_in("alice@example.test", "bob@example.test", sender="carol@example.test")
     rig.turn(lambda: len(rig.local.unanswered) == 3)
     rig.local.answer(LATER, NEVER, LATER)
     rig.turn(lambda: len(rig.send._schedules[0]) == 1)
-    os.utime(rig.send._layout.path("info", 1), (0, int(time.time()) - 2))
+    os.utime(rig.send._layout.path("info", 1), (0, int(time.time()) - 2 * HOUR_S))
 
     defer(rig, 2)
 
