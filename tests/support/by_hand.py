@@ -9,6 +9,7 @@ Each host is a whole appliance that answers on an address of its own; all of the
 
 import errno
 import os
+import secrets
 import smtplib
 import socket
 from collections.abc import Iterator
@@ -59,8 +60,8 @@ class Internet:
         return NextHop(at=(address, self.port))
 
     @contextmanager
-    def host(self, name: str, address: str) -> Iterator["Host"]:
-        """A host with qmail, running; it knows no domain but its own name."""
+    def host(self, name: str, address: str, within: tuple[str, ...] = ()) -> Iterator["Host"]:
+        """A host with qmail, running; it knows no domain but its own name. `within`: see Site."""
         self.know(name, A=[address])
         environ = {
             "TOASTER_NAMESERVER": self.names.at,
@@ -69,7 +70,7 @@ class Internet:
             "PORT_BASE": str(self.base),
         }
         with site(_CONFIG.format(name=name), environ) as new:
-            new.base = self.base
+            new.base, new.within = self.base, within
             new.up()
             yield Host(new, address)
 
@@ -112,6 +113,14 @@ class Host:
         said.write_bytes(format_envelope(envelope))
         self.shell(f"qmail-queue <{message} 1<{said}")
         return new
+
+    def write(self, command: str, *fields: str) -> Letter:
+        """Hand in a message with these header fields by a user's command, such as `USER=joe qmail-inject`."""
+        token = secrets.token_hex(8)
+        path = self.site.folder / "written"
+        path.write_text("\n".join((*fields, "", token, "")))
+        self.shell(f"{command} <{path}")
+        return Letter(token, f"\n{token}\n".encode())
 
     def receive(self, to: str) -> Letter:
         """Let another host hand in a letter by SMTP, as soon as it is taken: files were edited just now."""

@@ -50,6 +50,8 @@ class Site:
     user: int | None = None
     """As whom it is started, if not as ourselves."""
     running: subprocess.Popen[bytes] | None = None
+    within: tuple[str, ...] = ()
+    """Words before its commands, such as those of tests/support/machine.py."""
 
     @property
     def place(self) -> Place:
@@ -68,7 +70,7 @@ class Site:
         """Starts it; its output goes to the log."""
         with (self.folder / "log").open("ab") as log:
             self.running = subprocess.Popen(
-                [sys.executable, "-m", "appliance", "start"],
+                [*self.within, sys.executable, "-m", "appliance", "start"],
                 env=self.environ,
                 cwd=CHECKOUT,
                 stdin=subprocess.DEVNULL,
@@ -122,7 +124,7 @@ class Site:
         """What a command prints that calls qmail's programs by name; AssertionError if it fails."""
         path = f"{self.place.home / 'bin'}:{os.environ['PATH']}"
         done = subprocess.run(
-            ["sh", "-c", command],
+            [*self.within, "sh", "-c", command],
             env={**self.environ, "PATH": path},
             cwd=self.place.home,
             capture_output=True,
