@@ -43,6 +43,11 @@ class Account(NamedTuple):
     home: bytes
 
     @property
+    def owners(self) -> tuple[int, ...]:
+        """Whose the home may be; alias' own is rendered, and then root's."""
+        return (int(self.uid), 0) if self.name == b"alias" else (int(self.uid),)
+
+    @property
     def owner(self) -> bytes:
         return b":".join(self)
 
@@ -110,18 +115,18 @@ def _accounts(passwd: Iterable[bytes], options: Options, tables: Control) -> Ite
         is_wanted = included is None or account.name in included
         if not uid or not is_wanted or account.name in excluded:
             continue
-        if (options.upper or not _UPPER & {*account.name}) and _has_home(account.home, uid, options.homes):
+        if (options.upper or not _UPPER & {*account.name}) and _has_home(account, options.homes):
             yield account
 
 
-def _has_home(home: bytes, uid: int, strategy: str) -> bool:
+def _has_home(account: Account, strategy: str) -> bool:
     if strategy == "H":
         return True
     try:
-        return os.stat(home).st_uid == uid
+        return os.stat(account.home).st_uid in account.owners
     except OSError as error:
         if strategy == "h" or may_pass(error):
-            raise _Stopped(f"unable to stat {os.fsdecode(home)}") from error
+            raise _Stopped(f"unable to stat {os.fsdecode(account.home)}") from error
         return False
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,15 @@ def test_only_who_is_included_counts(
     told = capsys.readouterr()
     assert "qmail-pw2u: fatal: unable to find alias user\n" == told.err
     assert f"=bob:{host.owner('bob')}:::" in told.out.splitlines()
+
+
+def test_alias_may_live_in_a_folder_of_root_as_it_is_rendered(
+    host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.lines = [f"{name}:x:{UID}:100:A person:/:/bin/sh\n" for name in ("alias", "bob")]
+
+    assert 0 == host.run(monkeypatch, "-h")
+    assert {"alias"} == set(re.findall(r"^[=+](\w+)", capsys.readouterr().out, re.MULTILINE))
 
 
 def test_a_subuser_of_nobody_is_a_fault(
