@@ -44,6 +44,7 @@ WORKDIR /opt/toaster/app
 # qmail's programs by name: for .qmail files, and for who looks around in the container. The folders of /service are
 # empty: shells expand /service/*, and svc and svstat know by the name whom supervisor is asked about.
 RUN python -m appliance launchers /usr/local/bin \
+ && ln -s /usr/local/bin/sendmail /usr/sbin/sendmail && ln -s ../sbin/sendmail /usr/lib/sendmail \
  && cd / && mkdir -p service/qmail service/authd service/lspawn service/rspawn service/pop3d service/smtpd service/popup
 EXPOSE 25 587 465 110 995
 STOPSIGNAL SIGTERM

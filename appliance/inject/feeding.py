@@ -5,6 +5,7 @@ import os
 import signal
 
 from appliance.inject.endings import fatal
+from appliance.inject.input import close_other_end
 from appliance.system.errors import words_of
 from appliance.system.files import write_all
 
@@ -13,6 +14,7 @@ _CHUNK = 65536
 
 def feed(program: str, command: list[str], head: bytes) -> int:
     """Run a command on head and descriptor 0, told of as `program`; its exit code. OSError: not started."""
+    close_other_end()
     reader, writer = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, reader, 0), (os.POSIX_SPAWN_CLOSE, writer)]
     try:

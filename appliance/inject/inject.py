@@ -18,6 +18,7 @@ from appliance.formats.composed import Composed, parse_composed
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import FormatError, Permanent, Temporary
 from appliance.inject.header import Header, Unparsed, User
+from appliance.inject.input import close_other_end
 from appliance.queue.client import queue_of
 from appliance.system.control import Control
 from appliance.system.place import Place
@@ -73,6 +74,7 @@ def _inject(options: list[tuple[str, str]], recipients: list[bytes], environ: Ma
     if strategy == "-A":
         strategy = "-a" if recipients else "-h"
     to = [header.complete_recipient(one) for one in recipients] if strategy != "-h" else []
+    close_other_end()
     try:
         with open(0, "rb", closefd=False) as stream:
             composed = parse_composed(stream.read())

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from appliance.formats.address import LONGEST
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import Permanent, Temporary
+from appliance.inject.input import close_other_end
 from appliance.queue.client import QueueClient
 from appliance.system.place import Place
 
@@ -32,6 +33,7 @@ class Unusable(Exception):
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Hand in one message; see the head of this file."""
+    close_other_end()
     try:
         body = read_all(0)
         envelope = take_envelope(read_all(1))

@@ -1,0 +1,51 @@
+"""Descriptor 0 that a client left open in us, on real pipes."""
+
+import os
+import subprocess
+import sys
+
+from tests.support.sources import CHECKOUT
+
+PROGRAM = """\
+import os
+from appliance.inject.input import close_other_end
+close_other_end()
+print(os.read(0, 9), os.read(0, 9))
+for descriptor in map(int, {others}):
+    print(os.fstat(descriptor).st_size)
+"""
+
+
+def test_input_ends_although_its_other_end_was_left_open_in_us() -> None:
+    reader, writer = os.pipe()
+    other_reader, other_writer = os.pipe()
+    os.write(writer, b"message")
+    twice = os.dup(writer)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(others=[other_writer])],
+        stdin=reader,
+        pass_fds=[writer, twice, other_writer],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for descriptor in (reader, writer, twice):
+        os.close(descriptor)
+
+    said, _ = process.communicate(timeout=30)
+    assert "b'message' b''\n0\n" == said
+    for descriptor in (other_reader, other_writer):
+        os.close(descriptor)
+
+
+def test_input_that_is_no_pipe_is_left_alone() -> None:
+    with open(__file__, "rb") as own:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(others=[own.fileno()])],
+            stdin=own,
+            pass_fds=[own.fileno()],
+            cwd=CHECKOUT,
+            capture_output=True,
+            check=True,
+        )
+    assert str(os.stat(__file__).st_size).encode() == done.stdout.split()[-1]
