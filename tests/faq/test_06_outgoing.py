@@ -1,12 +1,18 @@
 """Owns chapter 6 of qmail's FAQ, outgoing mail: each test types what the answer says."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from appliance.system.privileges import identity_of
 from tests.support.by_hand import Host, Internet, lies_in, took
+from tests.support.machine import Machine
 from tests.support.nameserver import SILENCE
 from tests.support.waiting import wait_for
+
+UUX = '|preline -df /usr/bin/uux - -r -gC -a"${SENDER:-MAILER-DAEMON}" gonzo!rmail "($DEFAULT@$HOST)"'
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +57,44 @@ def test_q06_3_a_null_client(internet: Internet) -> None:
 
         assert 0 == internet.names.questions["far.test", "MX"]
         wait_for(zippy.is_closed)
+
+
+def test_q06_4_mail_by_uucp(internet: Internet, tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    spool = neighbour(machine, tmp_path, "gonzo")
+    with internet.host("zippy.af.mil", "127.0.0.7", machine.words) as zippy:
+        joe = zippy.user("joe")
+        machine.account("alias", identity_of("alias").uid, zippy.site.place.alias)
+
+        zippy.shell("echo :alias-uucp >> control/virtualdomains")
+        zippy.shell("svc -h /service/qmail")
+        zippy.shell(f"cat >alias/.qmail-uucp-default <<'END'\n{UUX}\nEND")
+
+        lies_in(joe / "Maildir", zippy.send("joe@zippy.af.mil"))
+        for sender, said in (("joe@zippy.af.mil", "joe@zippy.af.mil"), ("", "MAILER-DAEMON")):
+            new = zippy.send("Fred.Bloggs@bigbang.af.mil", sender=sender)
+            wanted = f" {said} 0 rmail Fred.Bloggs@bigbang.af.mil\n"
+            wait_for(lambda: wanted.encode() in b"".join(queued(spool, "C.")))  # noqa: B023 - asked at once
+            (text,) = (text for text in queued(spool, "D.") if new.is_in(text))
+            assert text.startswith(f"Return-Path: <{sender}>\n".encode())
+
+
+def neighbour(machine: Machine, folder: Path, name: str) -> Path:
+    """The spool of a new system that UUCP knows."""
+    for place in ("/etc/uucp", "/var/spool/uucp", "/var/log/uucp"):
+        mine = folder / place.replace("/", "-")
+        mine.mkdir()
+        shutil.chown(mine, "uucp", "uucp")
+        machine.instead(Path(place), mine)
+    settings = folder / "-etc-uucp"
+    (settings / "config").write_text("nodename zippy\n")
+    (settings / "sys").write_text(f"system {name}\n")
+    return folder / "-var-spool-uucp" / name
+
+
+def queued(spool: Path, kind: str) -> list[bytes]:
+    """What waits for a neighbour: C. his orders, D. what they are about."""
+    return [path.read_bytes() for path in (spool / kind).glob("*")]
 
 
 def test_q06_5_a_name_server_that_is_down(internet: Internet, af: Host) -> None:

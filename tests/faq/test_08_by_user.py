@@ -1,5 +1,6 @@
 """Owns chapter 8 of qmail's FAQ but for sendmail's files: each test types what the answer says."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,8 @@ def test_q08_5_mail_waits_while_a_home_is_away(internet: Internet) -> None:
 
 def test_q08_6_whose_address_it_is_by_the_owner_of_a_home(machine: Machine, zippy: Host) -> None:
     home = zippy.site.folder / "homes" / "www"
+    home.mkdir(parents=True)
+    os.chown(home, FIRST_UID, FIRST_UID)
     machine.account("www", FIRST_UID, home)
     boss = zippy.user("boss")
     zippy.shell("echo boss@zippy.af.mil > alias/.qmail-www")

@@ -43,8 +43,6 @@ class Machine:
         self._script.write_text(mount + self._script.read_text())
 
     def account(self, name: str, number: int, home: Path) -> None:
-        """A user of this machine, with a home that is his."""
-        home.mkdir(parents=True, exist_ok=True)
-        os.chown(home, number, number)
+        """A user of this machine."""
         with self._passwd.open("a") as passwd:
             passwd.write(f"{name}:x:{number}:{number}:{name}:{home}:/bin/sh\n")
