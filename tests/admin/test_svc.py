@@ -12,7 +12,7 @@ from appliance.admin import supervisor, svc
 from appliance.admin.supervisor import Life
 from appliance.system.place import Place
 from tests.support.configs import place_in
-from tests.support.supervised import notes_of, supervised
+from tests.support.supervised import has_begun, notes_of, supervised
 from tests.support.waiting import wait_for
 
 Captured = pytest.CaptureFixture[str]
@@ -43,7 +43,9 @@ def up(place: Place, name: str = "smtpd") -> int:
     """The process of a program that runs and has written that it does."""
     called(place, svc.main, "-u", f"/service/{name}")
     wait_for(lambda: supervisor.life(place, name).state == "RUNNING")
-    return supervisor.life(place, name).pid
+    pid = supervisor.life(place, name).pid
+    wait_for(lambda: has_begun(place, name, pid))
+    return pid
 
 
 @pytest.mark.parametrize(

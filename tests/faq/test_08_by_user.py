@@ -78,7 +78,7 @@ def test_q08_1_each_subscriber_bounces_to_an_address_of_his_own(internet: Intern
 def test_q08_2_dots_in_aliases(pokey: Host) -> None:
     bach = pokey.user("js")
     pokey.shell("echo js@pokey.af.mil > alias/.qmail-P.D.Q.Bach")
-    assert pokey.refuses("P.D.Q.Bach@pokey.af.mil")
+    wait_for(lambda: pokey.refuses("P.D.Q.Bach@pokey.af.mil"))
 
     pokey.shell("mv alias/.qmail-P.D.Q.Bach alias/.qmail-p:d:q:bach")
 

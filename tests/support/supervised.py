@@ -30,7 +30,7 @@ password=toaster
 """
 _PROGRAM = """\
 [program:{name}]
-command=sh -c "trap 'echo HUP >> {notes}' HUP; echo started >> {notes}; while :; do sleep 0.02; done"
+command=sh -c "trap 'echo HUP >> {notes}' HUP; echo $$ > {notes}.pid; echo started >> {notes}; while :; do sleep 0.02; done"
 startsecs=0
 """
 
@@ -39,6 +39,12 @@ def notes_of(place: Place, name: str) -> list[str]:
     """What a stand-in has noted."""
     path = place.run / f"{name}.notes"
     return path.read_text().split() if path.exists() else []
+
+
+def has_begun(place: Place, name: str, pid: int) -> bool:
+    """Whether a stand-in is that process and a program: supervisor's fork is deaf to signals before."""
+    path = place.run / f"{name}.notes.pid"
+    return path.exists() and path.read_text().strip() == str(pid)
 
 
 def configure(place: Place, names: Sequence[str]) -> None:
