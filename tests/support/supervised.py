@@ -30,7 +30,8 @@ password=toaster
 """
 _PROGRAM = """\
 [program:{name}]
-command=sh -c "trap 'echo HUP >> {notes}' HUP; echo $$ > {notes}.pid; echo started >> {notes}; while :; do sleep 0.02; done"
+command=sh -c "trap 'echo HUP >> {notes}' HUP; echo $$ > {notes}.pid
+  echo started >> {notes}; while :; do sleep 0.02; done"
 startsecs=0
 """
 
