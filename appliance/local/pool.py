@@ -127,8 +127,11 @@ class Pool:
         members = self._of.get(identity, ())
         if not members:
             return self._start(identity) if self._has_room() else None
+        for member in members:  # the first ones first: their batches are full, and the last can be idle
+            if len(member.open) < BUSY:
+                return member
         least = min(members, key=lambda member: len(member.open))
-        if len(least.open) < BUSY or len(members) >= MOST_OF_A_USER or len(self._members) >= MOST_WORKERS:
+        if len(members) >= MOST_OF_A_USER or len(self._members) >= MOST_WORKERS:
             return least
         try:
             return self._start(identity)
