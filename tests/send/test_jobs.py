@@ -61,7 +61,8 @@ def test_what_must_wait_lies_in_qmails_layout(rig: Rig) -> None:
         == (rig.place.queue / "local" / str(part) / str(number)).read_bytes()
     )
     birth = int((rig.place.queue / "info" / str(part) / str(number)).stat().st_mtime)
-    assert [(birth + 100, number)] == rig.send._schedules[0].entries()
+    # 10 seconds squared after its birth, 11 if a second has passed meanwhile.
+    assert rig.send._schedules[0].entries() in ([(birth + 100, number)], [(birth + 121, number)])
 
 
 def test_what_waited_is_tried_again_and_then_forgotten(rig: Rig) -> None:
