@@ -46,11 +46,6 @@ class Channel:
         return self.connection is not None and len(self.open) < self.limit
 
     @property
-    def waits_to_write(self) -> bool:
-        """Whether bytes wait for the spawn to read."""
-        return bool(self._outgoing)
-
-    @property
     def backlog(self) -> int:
         """Frames that wait to be handed over."""
         return len(self._outgoing)

@@ -183,7 +183,7 @@ class Send:
         if channel.connection is None:
             return
         key = self._selector.get_key(channel.connection)
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.waits_to_write else 0)
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.backlog else 0)
         if key.events != events:
             self._selector.modify(channel.connection, events, key.data)
 

@@ -86,7 +86,7 @@ def test_a_slow_spawn_gets_everything_in_the_end(ends: tuple[Channel, socket.soc
     for key in range(40):
         channel.announce(key, len(body), body, None)
     channel.flush()
-    assert channel.waits_to_write
+    assert channel.backlog
 
     buffer, seen = FrameBuffer(spawn.FRAME_LIMIT), 0
     while seen < 40:
@@ -98,7 +98,7 @@ def test_a_slow_spawn_gets_everything_in_the_end(ends: tuple[Channel, socket.soc
         for frame in buffer.receive(data):
             assert spawn.parse_spawn_frame(*frame) == MessageFrame(seen, len(body), body)
             seen += 1
-    assert not channel.waits_to_write
+    assert not channel.backlog
 
 
 def test_reports_of_open_deliveries_are_heard_and_no_others(ends: tuple[Channel, socket.socket]) -> None:
@@ -129,7 +129,7 @@ def test_a_spawn_that_is_lost_defers_what_was_open(ends: tuple[Channel, socket.s
 
     assert [ReportFrame(5, LOST), ReportFrame(6, LOST)] == channel.lose()
     channel.forget(1)
-    assert not channel.waits_to_write
+    assert not channel.backlog
 
 
 def test_descriptors_that_never_left_are_closed_with_the_connection(

@@ -7,31 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.formats import handin
-from appliance.formats.handin import Order, Word
+from appliance.formats.handin import Word
 from appliance.formats.outcome import Report, Verdict
 from appliance.send.schedule import FOREVER
-from tests.support.queue_rig import DONE, LATER, NEVER, Rig
+from tests.support.queue_rig import DONE, LATER, NEVER, Rig, let_wait, order
 
 HELD = Report(Verdict.DONE, b"it is held")
-
-
-def order(rig: Rig, word: Word, message: int) -> Report:
-    """The answer to an order."""
-    caller = rig.caller()
-    caller.write(handin.format_order(Order(9, word, message)))
-    report = caller.wait_for(9)
-    caller.close()
-    return report
-
-
-def let_wait(rig: Rig, *recipients: str) -> int:
-    """Hand in a message whose recipients, all local, must wait."""
-    number = rig.hand_in(*recipients)
-    rig.turn(lambda: len(rig.local.unanswered) == len(recipients))
-    rig.local.answer(*[LATER] * len(recipients))
-    rig.turn(lambda: number not in rig.send._work.messages)
-    return number
 
 
 def try_everything(rig: Rig) -> None:

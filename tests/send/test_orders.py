@@ -14,27 +14,9 @@ from appliance.queue.layout import Layout
 from appliance.send.intake import NOT_READABLE
 from appliance.send.orders import GIVEN_UP
 from appliance.system.privileges import is_root
-from tests.support.queue_rig import DONE, LATER, NEVER, Rig
+from tests.support.queue_rig import DONE, LATER, NEVER, Rig, let_wait, order
 
 FOLDERS = ("mess", "info", "local", "remote", "bounce")
-
-
-def order(rig: Rig, word: Word, message: int) -> Report:
-    """The answer to an order."""
-    caller = rig.caller()
-    caller.write(handin.format_order(Order(9, word, message)))
-    report = caller.wait_for(9)
-    caller.close()
-    return report
-
-
-def let_wait(rig: Rig, *recipients: str) -> int:
-    """Hand in a message whose recipients, all local, must wait."""
-    number = rig.hand_in(*recipients)
-    rig.turn(lambda: len(rig.local.unanswered) == len(recipients))
-    rig.local.answer(*[LATER] * len(recipients))
-    rig.turn(lambda: number not in rig.send._work.messages)
-    return number
 
 
 def test_a_message_that_waits_is_tried_now_and_others_are_not(rig: Rig) -> None:

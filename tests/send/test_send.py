@@ -120,7 +120,7 @@ def test_a_spawn_that_reads_slowly_is_written_to_when_it_can(new_rig: Callable[.
     for number in range(40):
         rig.hand_in(f"u{number}@example.test", body=b"x" * 200_000)
     rig.turn()
-    assert rig.send._channels[0].waits_to_write
+    assert rig.send._channels[0].backlog
 
     del rig.local.read
     rig.turn(lambda: len(rig.local.unanswered) == 40)

@@ -11,6 +11,7 @@ from typing import Protocol
 from appliance.formats import handin
 from appliance.formats.envelope import Envelope
 from appliance.formats.frame import FrameBuffer
+from appliance.formats.handin import Order, Word
 from appliance.formats.outcome import Report, Verdict
 from appliance.protocols import spawn
 from appliance.protocols.spawn import DeliveryFrame, ForgetFrame, MessageFrame, ReportFrame, SpawnFrame
@@ -255,3 +256,21 @@ class RigCaller:
     def close(self) -> None:
         """Hang up."""
         self.connection.close()
+
+
+def order(rig: Rig, word: Word, message: int) -> Report:
+    """The answer to an order."""
+    caller = rig.caller()
+    caller.write(handin.format_order(Order(9, word, message)))
+    report = caller.wait_for(9)
+    caller.close()
+    return report
+
+
+def let_wait(rig: Rig, *recipients: str) -> int:
+    """Hand in a message whose recipients, all local, must wait."""
+    number = rig.hand_in(*recipients)
+    rig.turn(lambda: len(rig.local.unanswered) == len(recipients))
+    rig.local.answer(*[LATER] * len(recipients))
+    rig.turn(lambda: number not in rig.send._work.messages)
+    return number

@@ -109,6 +109,13 @@ def plain(value: Json) -> Json:
     return value
 
 
+def compare_fields(expected: Mapping[str, Json], got: Mapping[str, Json]) -> list[Difference]:
+    """The differences of each field that was recorded."""
+    return [
+        difference for name, wanted in expected.items() for difference in compare(name, wanted, got.get(name))
+    ]
+
+
 def compare(field: str, expected: Json, got: Json) -> list[Difference]:
     """Where a value is not the recorded one; a mapping is compared key by key."""
     expected, got = plain(expected), plain(got)

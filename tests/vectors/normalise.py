@@ -6,8 +6,9 @@ A date counts only if it is of about now, since messages bring dates of their ow
 import calendar
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _MONTH = "|".join(_MONTHS)
@@ -77,6 +78,11 @@ def normalise(text: bytes) -> bytes:
     for pattern, replacement in _EVERYWHERE:
         text = pattern.sub(replacement, text)
     return text
+
+
+def normalised(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields with placeholders in those that are text."""
+    return {name: normalise(value) if isinstance(value, bytes) else value for name, value in fields.items()}
 
 
 def normalise_log(text: bytes) -> bytes:

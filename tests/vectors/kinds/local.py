@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tests.vectors import world
-from tests.vectors.case import Case, Difference, Json, compare
+from tests.vectors.case import Case, Difference, Json, compare, compare_fields
 from tests.vectors.kinds.preparing import handed_in, prepare, take_for_queue
-from tests.vectors.normalise import normalise
+from tests.vectors.normalise import normalise, normalised
 from tests.vectors.running import Manner, program, run
 from tests.vectors.world import HOME, place_files
 
@@ -19,16 +19,9 @@ def play(case: Case) -> list[Difference]:
     environment = case.environment | take_for_queue()
     before = world.look(*_OWNED)
     ended = run([program(case.tool), *case.argv], Manner(environment, case.user), case.stdin)
-    got: dict[str, Json] = ended._asdict()
-    got |= {"stdout": normalise(ended.stdout), "stderr": normalise(ended.stderr)}
-    differences = [
-        difference
-        for name, expected in case.expect.items()
-        for difference in compare(name, expected, got.get(name))
-    ]
+    differences = compare_fields(case.expect, normalised(ended._asdict()))
     if "expect_queue" in case.record:
-        queued = {name: _normalised(value) for name, value in handed_in().items()}
-        differences += compare("queue", case.record["expect_queue"], queued)
+        differences += compare("queue", case.record["expect_queue"], normalised(handed_in()))
     if "expect_files" in case.record:
         made = world.changes(before, world.look(*_OWNED))
         differences += compare("files", case.record["expect_files"], normalised_files(made))
@@ -42,7 +35,3 @@ def normalised_files(made: dict[str, Json]) -> dict[str, Json]:
         content = {"data": normalise(entry["data"])} if "data" in entry else {}
         found[normalise(path.encode()).decode()] = {**entry, **content}
     return found
-
-
-def _normalised(value: Json) -> Json:
-    return normalise(value) if isinstance(value, bytes) else value

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from appliance.queue.layout import Layout
 from tests.vectors import world
-from tests.vectors.case import CannotPlay, Case, Difference, Json, compare
+from tests.vectors.case import CannotPlay, Case, Difference, compare, compare_fields
 from tests.vectors.kinds.local import normalised_files
 from tests.vectors.kinds.preparing import handed_in, prepare, take_for_queue
-from tests.vectors.normalise import normalise
+from tests.vectors.normalise import normalised
 from tests.vectors.running import Manner, program, run
 from tests.vectors.world import HOME, SCRATCH, place_files
 
@@ -29,22 +29,12 @@ def play(case: Case) -> list[Difference]:
     path = str(linked) if linked.is_symlink() else program(case.tool)
     cwd = Path(case.record.get("cwd", "/home/alice"))
     ended = run([path, *case.argv], Manner(environment, case.user, cwd), case.stdin)
-    got = {name: _normalised(value) for name, value in ended._asdict().items()}
-    differences = [
-        difference
-        for name, expected in case.expect.items()
-        for difference in compare(name, expected, got.get(name))
-    ]
+    differences = compare_fields(case.expect, normalised(ended._asdict()))
     if "expect_queue" in case.record:
-        queued = {name: _normalised(value) for name, value in handed_in().items()}
-        differences += compare("queue", case.record["expect_queue"], queued)
+        differences += compare("queue", case.record["expect_queue"], normalised(handed_in()))
     if "expect_files" in case.record:
         made = world.changes(before, world.look(*_LOOKED_AT))
         now = world.look_for_folders(*_LOOKED_AT)
         made |= {path: entry for path, entry in now.items() if path not in folders}
         differences += compare("files", case.record["expect_files"], normalised_files(made))
     return differences
-
-
-def _normalised(value: Json) -> Json:
-    return normalise(value) if isinstance(value, bytes) else value
