@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import limit, load, measures, million, postfix, processes, profile, table, toaster
+from tests.bench import kinds, limit, load, measures, million, postfix, processes, profile, table, toaster
 from tests.bench.load import Failed
 from tests.bench.measures import MEASURES, RATE, Field, Measure
 from tests.bench.side import LOCAL, RECIPIENTS, Address, Plan, Side
@@ -54,7 +54,11 @@ class Options:
 
     def measures(self) -> list[Measure]:
         """Those whose names begin as ONLY says."""
-        return [measure for measure in MEASURES if not self.only or measure.name.startswith(self.only)]
+        return [
+            measure
+            for measure in (*MEASURES, kinds.DOT_QMAIL)
+            if not self.only or measure.name.startswith(self.only)
+        ]
 
 
 def say(text: str) -> None:
@@ -142,6 +146,8 @@ def play(sides: list[Side], fields: dict[str, Field], options: Options, found: F
         for measure in options.measures():
             before, start = processes.used_by_others(roots), time.monotonic()
             for side in sides if number % 2 else sides[::-1]:
+                if measure.alone and side.name != table.OURS:
+                    continue
                 try:
                     found.add(side.name, number, measure.play(side, fields[side.name]))
                 except Failed as reason:

@@ -22,7 +22,7 @@ class Failed(Exception):
 
 
 class Burst(NamedTuple):
-    """What is sent: messages of `size` bytes, or one for many recipients."""
+    """What is sent: messages of `size` bytes, or one for many recipients; or `numbered`, each for another."""
 
     to: str
     messages: int = 1
@@ -30,6 +30,7 @@ class Burst(NamedTuple):
     kept: bool = True
     size: int = 2048
     recipients: int = 1
+    numbered: bool = False
 
 
 class Span(NamedTuple):
@@ -42,7 +43,15 @@ class Span(NamedTuple):
 def send(side: Side, burst: Burst) -> Span:
     """Hand in a burst; Failed if the host refuses any of it."""
     shape = ["-s", burst.sessions, "-m", burst.messages, "-l", burst.size, "-r", burst.recipients]
-    words = [*(["-d"] if burst.kept else []), *map(str, shape), "-f", "sender@outside.test", "-t", burst.to]
+    words = [
+        *(["-d"] if burst.kept else []),
+        *(["-N"] if burst.numbered else []),
+        *map(str, shape),
+        "-f",
+        "sender@outside.test",
+        "-t",
+        burst.to,
+    ]
     began = time.time()
     try:
         done = subprocess.run(

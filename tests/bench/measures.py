@@ -43,6 +43,8 @@ class Measure(NamedTuple):
 
     name: str
     play: Callable[[Side, Field], Figures]
+    alone: bool = False
+    """Of our side only: there is nothing to compare."""
 
 
 def _booked(side: Side, name: str, burst: Burst, arrival: Callable[[], float]) -> tuple[Span, float]:

@@ -18,6 +18,11 @@ def many_names() -> list[str]:
     return ["u", *(f"{number}u" for number in range(2, RECIPIENTS + 1))]
 
 
+def numbered_names() -> list[str]:
+    """The mailboxes of MANY, as smtp-source names them where each message is for another: 1u, 2u, 3u ..."""
+    return [f"{number}u" for number in range(1, RECIPIENTS + 1)]
+
+
 @dataclass(frozen=True)
 class Plan:
     """What both sides are set up for."""
@@ -30,7 +35,7 @@ class Plan:
     def addresses(self) -> list[Address]:
         """Every mailbox that is there from the start."""
         local = [(f"b{number}", LOCAL) for number in range(self.mailboxes)]
-        return local + [(name, MANY) for name in many_names()]
+        return local + [(name, MANY) for name in ("u", *numbered_names())]
 
 
 @dataclass(frozen=True)

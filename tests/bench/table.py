@@ -59,11 +59,13 @@ def for_a_person(found: Found) -> Iterable[str]:
 
 
 def for_a_script(found: Found) -> Iterable[str]:
-    """`name ratio` for each; for memory, which has limits of its own, ours in MB besides."""
+    """`name ratio` for each; for memory, which has limits of its own, ours in MB besides; a rate alone."""
     for name, kind in found.kinds.items():
+        ours = found.typical(name, OURS)
         if ratios := found.ratios(name):
             yield f"{name} {median(ratios):.2f}"
-        ours = found.typical(name, OURS)
+        elif kind.unit == "/s" and ours is not None:
+            yield f"{name}_rate {ours:.0f}"
         if kind.unit == "MB" and ours is not None:
             yield f"{name}_mb {ours:.1f}"
 

@@ -35,6 +35,13 @@ def test_of_seconds_fewer_are_better_and_hundredths_are_alike() -> None:
     assert ["tail 1.00", "large 4.00"] == list(table.for_a_script(found))
 
 
+def test_what_has_no_peer_is_told_as_it_is() -> None:
+    found = Found()
+    found.add("toaster", 0, {"dot_qmail_forward": (1234.4, RATE)})
+
+    assert ["dot_qmail_forward_rate 1234"] == list(table.for_a_script(found))
+
+
 def test_memory_is_told_in_megabytes_besides() -> None:
     found = Found()
     found.add("toaster", 0, {"idle_memory": (100.0, MEGABYTES)})
