@@ -10,7 +10,7 @@ FILL = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs 
   && $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $< && touch $@
 
 .DEFAULT_GOAL = words
-.PHONY: words run test check vectors flow bench crash peers up down logs map fmt cover clean lock
+.PHONY: words run test check vectors flow bench crash fuzz peers up down logs map fmt cover clean lock
 
 words:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8 | sed 's/^/make /'
@@ -37,6 +37,9 @@ bench: .venv/dev peers ## our speed against Postfix's, as root; ROUNDS=5 ONLY="l
 
 crash: .venv/dev ## kill -9 daemons while mail comes in: KILLS=20 SEED=1; each loss of power: PREFIXES=1; failing disks: FAULTS=1
 	@$(BIN)/python -m tests.crash
+
+fuzz: .venv/dev ## feed every parser for MINUTES=10 each with what nobody expects; ONLY="smtp pop3" SEED=1
+	@$(BIN)/python -m tests.fuzz
 
 peers: ## the mail programs of others that the tests use (apt-get, as root)
 	@sh tests/support/peers.sh

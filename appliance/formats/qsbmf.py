@@ -46,6 +46,7 @@ _COPY_FAILED = b"The copy of this message that control/queueextra asks for could
 _BREAK = b"--- Below this line is a copy of the message.\n"
 _HEADER_BREAK = b"--- Below this line is the header of the message; all of it would be too long.\n"
 _DOUBLE_BREAK = b"--- Below this line is the original bounce.\n"
+_TEXT = re.compile(rb"[^\n]")
 _FAILURE = re.compile(rb"<(.*?)>:(?:\n(.*))?", re.DOTALL)
 
 
@@ -142,12 +143,17 @@ def parse_failures(failures: bytes) -> tuple[Failure, ...]:
     return tuple(failure for _, failure in _paragraphs(failures) if isinstance(failure, Failure))
 
 
-def _paragraphs(text: bytes) -> Iterator[tuple[bytes, Failure | bytes]]:
-    """Each paragraph, as a failure if it is one, and what follows it."""
-    while text := text.lstrip(b"\n"):
-        paragraph, _, text = text.partition(b"\n\n")
+def _paragraphs(text: bytes) -> Iterator[tuple[int, Failure | bytes]]:
+    """Each paragraph, as a failure if it is one, and where the text behind it begins."""
+    end = 0
+    while begin := _TEXT.search(
+        text, end
+    ):  # never a copy of the rest: ten thousand recipients may have failed
+        blank = text.find(b"\n\n", begin.start())
+        stop, end = (len(text), len(text)) if blank < 0 else (blank, blank + 2)
+        paragraph = text[begin.start() : stop]
         found = _FAILURE.fullmatch(paragraph)
-        yield text, Failure(found[1], found[2] or b"") if found else paragraph
+        yield end, Failure(found[1], found[2] or b"") if found else paragraph
 
 
 def parse_bounce(bounce: bytes) -> Bounce:
@@ -156,9 +162,9 @@ def parse_bounce(bounce: bytes) -> Bounce:
     if not body.startswith(_START):
         raise FormatError("the message is not a bounce in QSBMF")
     failures: list[Failure] = []
-    for rest, paragraph in _paragraphs(body):
+    for end, paragraph in _paragraphs(body):
         if isinstance(paragraph, Failure):
             failures.append(paragraph)
         elif paragraph.startswith(b"-"):
-            return Bounce(tuple(failures), rest)
+            return Bounce(tuple(failures), body[end:])
     raise FormatError("the bounce has no line that tells where the message begins")

@@ -1,6 +1,7 @@
 """Owns the proof of formats/qsbmf: the bounces that qmail-send wrote, to the byte."""
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -188,3 +189,12 @@ def test_any_message_is_a_bounce_or_refused_with_one_error(message: bytes) -> No
     """Whatever the message, it is a Bounce or FormatError."""
     with contextlib.suppress(FormatError):
         parse_bounce(message)
+
+
+def test_very_many_failures_are_read_in_the_time_of_one_look() -> None:
+    failures = format_failure(b"joe@h.test", b"no\n") * 200_000
+
+    began = time.process_time()
+
+    assert 200_000 == len(parse_failures(failures))
+    assert time.process_time() - began < 5.0  # 400 GB would have been copied

@@ -1,0 +1,212 @@
+"""Owns the fuzzing targets among the protocols: what strangers say to daemons, or answer to clients."""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from appliance.formats.envelope import Envelope
+from appliance.formats.outcome import FormatError
+from appliance.protocols import pop3, proxy
+from appliance.protocols.qmqp_client import Answer as QmqpAnswer
+from appliance.protocols.qmtp_client import QmtpClient
+from appliance.protocols.reply import REPLY_LIMIT, ReplyBuffer
+from appliance.protocols.smtp_client import SmtpClient, State
+from appliance.protocols.smtp_client import Transaction as Delivery
+from appliance.protocols.smtp_text import BareNewline, TextReader
+from appliance.protocols.transparency import Transparency
+from tests.fuzz.run import Answer, Target, told
+from tests.support import dialogue
+from tests.support.smtp_rig import ENVIRONMENT, Memory
+
+ENVELOPE = Envelope(b"s@a.test", (b"r@b.test", b"q@b.test"))
+
+
+class Stored(NamedTuple):
+    """A message of a maildrop."""
+
+    size: int
+    unique_id: bytes
+
+
+class _Smtpd:
+    """A session of smtpd above the bytes; the control files are read once."""
+
+    def __init__(self) -> None:
+        self._memory: Memory | None = None
+
+    def __call__(self, pieces: list[bytes]) -> Answer:
+        if self._memory is None:
+            folder = Path(tempfile.mkdtemp(prefix="fuzz-smtpd-"))
+            self._memory = Memory(folder, {"servercert": "given", "databytes": "5000"})
+        memory = self._memory
+        memory.queue.messages.clear()
+        conversation = type(memory.conversation)(memory.desk, ENVIRONMENT)
+        conversation.greet()
+        replies: list[bytes] = []
+        for piece in pieces:
+            if conversation.ended:
+                break
+            replies += _now(conversation.receive(piece)).splitlines(keepends=True)
+            if conversation.wants_tls:
+                conversation.start_tls()
+        conversation.close()
+        assert all(reply.endswith(b"\r\n") and reply[:3].isdigit() for reply in replies), replies
+        assert not any(b"something is wrong here" in reply for reply in replies)
+        return len(memory.queue.messages), [reply[:5] for reply in replies][:30]
+
+
+def _now(receiving: object) -> bytes:
+    """What a coroutine gives that never waits; anything else is a fault of the rig."""
+    try:
+        receiving.send(None)  # type: ignore[attr-defined]
+    except StopIteration as end:
+        answer: bytes = end.value
+        return answer
+    raise AssertionError("it waits")
+
+
+def _text(pieces: list[bytes]) -> Answer:
+    """Wherever the pieces are cut, the text is the same, and so is what is behind it."""
+    whole = _read([b"".join(pieces)])
+    assert whole == _read(pieces)
+    return whole[1] is None, len(whole[0]) % 5
+
+
+def _read(pieces: list[bytes]) -> tuple[bytes, bytes | None]:
+    reader, kept = TextReader(), b""
+    for number, piece in enumerate(pieces):
+        try:
+            kept += reader.receive(piece)
+        except BareNewline:
+            return b"", b"bare newline"
+        if reader.rest is not None:
+            return kept, reader.rest + b"".join(pieces[number + 1 :])
+    return b"", None
+
+
+def _sent(pieces: list[bytes]) -> Answer:
+    """What we send is a text that ends once, at its end, and is read back as the message was."""
+    encoder = Transparency()
+    try:
+        wire = b"".join([encoder.encode(piece) for piece in pieces]) + encoder.end()
+    except FormatError as error:
+        return str(error)
+    reader = TextReader()
+    lines = b"".join(pieces).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    assert (lines, b"") == (reader.receive(wire), reader.rest), wire
+    return len(wire) % 7
+
+
+def _pop3(state: pop3.Authorization | pop3.Transaction, pieces: list[bytes]) -> Answer:
+    events: list[pop3.Event] = []
+    for piece in pieces:
+        for event in state.receive(piece):
+            events.append(event)
+            if isinstance(event, pop3.Listing):
+                assert all(part.endswith(b"\r\n") for part in event.parts if part)
+            if isinstance(event, pop3.Close | pop3.Login | pop3.Update | pop3.StartTls):
+                return told(events)
+    return told(events), [event.wire[:8] for event in events if isinstance(event, pop3.Reply)][:20]
+
+
+def _authorization(pieces: list[bytes]) -> Answer:
+    return _pop3(pop3.Authorization(b"<1.2@h>", tls=pop3.Tls.OFFERED), pieces)
+
+
+def _transaction(pieces: list[bytes]) -> Answer:
+    return _pop3(pop3.Transaction([Stored(64, b"1.a"), Stored(23, b"2.b")]), pieces)
+
+
+def _proxy(pieces: list[bytes]) -> Answer:
+    received = b""
+    try:
+        for piece in pieces:
+            received += piece
+            if (found := proxy.maybe_header(received)) is not None:
+                return found.length, found.remote is None
+    except FormatError as error:
+        return str(error)[:30]
+    return "incomplete"
+
+
+def _smtp_client(pieces: list[bytes]) -> Answer:
+    client = SmtpClient(b"me.test", always_ehlo=True)
+    out, events = b"", list[object]()
+    delivery = Delivery(ENVELOPE.sender, ENVELOPE.recipients, 20, eight_bit=True)
+    begun = False
+    try:
+        for piece in pieces:
+            events += client.receive(piece)
+            if client.state is State.READY and not begun:
+                begun = True
+                events += client.start(delivery)
+            if client.state is State.BODY:
+                client.body(b"Subject: x\n\n.dot\r\n")
+                client.end()
+            out += client.to_send()
+    except FormatError as error:
+        events.append(error)
+    assert out.replace(b"\r\n", b"").count(b"\n") == 0 == out.replace(b"\r\n", b"").count(b"\r")
+    return client.state.name, told(events)
+
+
+def _replies(pieces: list[bytes]) -> Answer:
+    buffer, codes = ReplyBuffer(), list[int]()
+    try:
+        for piece in pieces:
+            codes += [reply.code for reply in buffer.receive(piece)]
+    except FormatError:
+        return "too long"
+    assert buffer.pending <= REPLY_LIMIT
+    return codes[:10]
+
+
+def _qmtp_client(pieces: list[bytes]) -> Answer:
+    client = QmtpClient()
+    client.start(ENVELOPE, 4)
+    client.body(b"body")
+    client.end()
+    return _received(client.receive, pieces), told(client.responses)
+
+
+def _qmqp_client(pieces: list[bytes]) -> Answer:
+    return _received(QmqpAnswer().receive, pieces)
+
+
+def _received(receive: object, pieces: Iterable[bytes]) -> Answer:
+    try:
+        return [type(receive(piece)).__name__ for piece in pieces][:10]  # type: ignore[operator]
+    except FormatError as error:
+        return str(error)[:30]
+
+
+_SAID = (
+    b"".join(step.wire for step in dialogue.read(path).steps if isinstance(step, dialogue.Say))
+    for path in dialogue.dialogues("smtp")
+)
+SMTP = tuple(said for said in _SAID if b"fault@" not in said)  # the rig's queue breaks if it is asked to
+POP3 = (
+    b"CAPA\r\nUSER joe\r\nPASS a b\r\nAPOP joe 0123456789abcdef0123456789abcdef\r\nSTLS\r\nQUIT\r\n",
+    b"STAT\r\nLIST\r\nLIST 1\r\nUIDL\r\nUIDL 2\r\nTOP 1 0\r\nRETR 2\r\nQUIT\r\n",
+    b"DELE 1\r\nLAST\r\nRSET\r\nNOOP\r\nRETR 3\r\nTOP 1\r\nLIST 9999999999\r\nDELE 0\r\nDELE 2\r\nQUIT\r\n",
+)
+REPLIES = (
+    b"220 x\r\n250-x\r\n250-PIPELINING\r\n250 SIZE 9\r\n250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n250 ok 1\r\n"
+)
+TARGETS = (
+    Target("smtp", _Smtpd(), SMTP),
+    Target("text", _text, (b"line\r\n..dot\r\n.\r\nQUIT\r\n", b"a\nb\r\n.\r\n", b"a\r\n.\rb")),
+    Target("transparency", _sent, (b"a\n.b\n\r.\rc\r\n..\n", b".\n", b"no end")),
+    Target("pop3_authorization", _authorization, POP3),
+    Target("pop3_transaction", _transaction, POP3),
+    Target(
+        "proxy",
+        _proxy,
+        (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 25\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + b"\1" * 12),
+    ),
+    Target("smtp_client", _smtp_client, (REPLIES, REPLIES.replace(b"550", b"421"), b"554 go away\r\n")),
+    Target("reply", _replies, (REPLIES,)),
+    Target("qmtp_client", _qmtp_client, (b"3:Kok,6:Zlater,", b"1:D,1:K,1:K,")),
+    Target("qmqp_client", _qmqp_client, (b"3:Kok,", b"1:X,", b"9999999:")),
+)
