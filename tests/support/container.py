@@ -36,17 +36,23 @@ class Container:
 
     def compose(self, *words: str, timeout: float = 300) -> str:
         """What `docker compose` says; AssertionError with all of it if it fails."""
+        return self.compose_bytes(*words, timeout=timeout).decode()
+
+    def compose_bytes(self, *words: str, given: bytes = b"", timeout: float = 300) -> bytes:
+        """The same as bytes; `given` is its standard input."""
         published = {f"{name}_PORT": f"127.0.0.1:{port}" for name, port in self.ports.items()}
         done = subprocess.run(
             ["docker", "compose", "--progress", "plain", "-p", self.project, *words],
             cwd=CHECKOUT,
             env={**os.environ, **published, "CONFIG_FOLDER": str(self.folder)},
+            input=given,
             capture_output=True,
-            text=True,
             timeout=timeout,
             check=False,
         )
-        assert done.returncode == 0, f"docker compose {words}: {done.stdout}{done.stderr}{self._why(words)}"
+        assert done.returncode == 0, (
+            f"docker compose {words}: {done.stdout!r}{done.stderr!r}{self._why(words)}"
+        )
         return done.stdout
 
     def _why(self, words: tuple[str, ...]) -> str:
@@ -83,13 +89,14 @@ class Container:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Container]:
-    """A container with the shipped config.yaml, healthy; it and its volumes are gone afterwards."""
+def running(folder: Path, name: str = "flow", *, start: bool = True) -> Iterator[Container]:
+    """A container with the shipped config.yaml, healthy or not started; all of it is gone afterwards."""
     shutil.copy(CHECKOUT / "config.yaml", folder)
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    container = Container(f"toaster-flow-{os.getpid()}", folder, ports)
+    container = Container(f"toaster-{name}-{os.getpid()}", folder, ports)
     try:
-        container.up()
+        if start:
+            container.up()
         yield container
     finally:
         container.compose("down", "-v", "--timeout", "1")
