@@ -20,9 +20,14 @@ class Field(NamedTuple):
     raw: bytes
 
     @property
+    def text(self) -> bytes:
+        """What follows the colon, on one line."""
+        return self.raw.partition(b":")[2].replace(b"\n", b"")
+
+    @property
     def value(self) -> bytes:
-        """What follows the colon, on one line and without blanks around it."""
-        return b"".join(self.raw.partition(b":")[2].split(b"\n")).strip(b" \t\r")
+        """The same without blanks around it."""
+        return self.text.strip(b" \t\r")
 
 
 def split_message(message: bytes) -> tuple[bytes, bytes]:
@@ -31,6 +36,21 @@ def split_message(message: bytes) -> tuple[bytes, bytes]:
         return b"", message
     end = message.find(b"\n\n")
     return (message, b"") if end < 0 else (message[: end + 1], message[end + 1 :])
+
+
+def may_be_header(line: bytes) -> bool:
+    """Ask whether a header can have this line; the first that cannot be in it ends it for mess822."""
+    return line.startswith((b" ", b"\t")) or _NAME.match(line) is not None
+
+
+def split_written(message: bytes) -> tuple[bytes, bytes]:
+    """The same for a message on its way in, as mess822 reads it: any line that no header has ends it."""
+    end = 0
+    for field in fields(message):
+        if not may_be_header(field.raw):
+            break
+        end += len(field.raw)
+    return message[:end], message[end:]
 
 
 def fields(header: bytes) -> Iterator[Field]:

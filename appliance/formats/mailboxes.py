@@ -38,6 +38,17 @@ def parse_mailboxes(text: bytes) -> list[Mailbox]:
     return _Reader(parse_words(text)).read()
 
 
+def join(lists: Iterable[list[Mailbox]]) -> list[Mailbox]:
+    """The list that several fields make: a last name without an address goes to the next field's first."""
+    joined: list[Mailbox] = []
+    for mailboxes in lists:
+        for mailbox in mailboxes:
+            if joined and joined[-1].address is None and mailbox.address is not None and mailbox.name is None:
+                mailbox = mailbox._replace(name=joined.pop().name)  # noqa: PLW2901
+            joined.append(mailbox)
+    return joined
+
+
 class _Reader:
     """A list on its way from right to left."""
 
@@ -64,7 +75,7 @@ class _Reader:
             self._take(token)
         self._finish()
         self._finish_name()
-        return self._found[::-1]
+        return join([self._found[::-1]])
 
     def _take(self, token: Token) -> None:
         match token.kind:
@@ -117,22 +128,16 @@ class _Reader:
 
     def _finish(self) -> None:
         """The address is whole, and what was noted since the last is its name."""
-        if self._address is None:
-            return
-        address = b"".join(reversed(self._address))
-        self._found.append(Mailbox(address if self._has_host else address + b"@"))
-        self._address, self._has_host = None, False
-        self._finish_name()
+        if self._address is not None:
+            address = b"".join(reversed(self._address))
+            self._found.append(Mailbox(address if self._has_host else address + b"@"))
+            self._address, self._has_host = None, False
+            self._finish_name()
 
     def _finish_name(self) -> None:
         words = b"".join(reversed(self._name)).split(b" ")
         self._name = []
-        name = b" ".join(word for word in words if word)
-        if not name:
-            return
-        if self._found and self._found[-1].address is not None and self._found[-1].name is None:
-            self._found[-1] = self._found[-1]._replace(name=name)
-        else:
+        if name := b" ".join(word for word in words if word):
             self._found.append(Mailbox(None, name))
 
 

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.formats.header import Field, HopCounter, fields, hops, is_automatic, is_looping, split_message
+from appliance.formats.header import (
+    Field,
+    HopCounter,
+    fields,
+    hops,
+    is_automatic,
+    is_looping,
+    may_be_header,
+    split_message,
+    split_written,
+)
 from tests.support.feed import feed
 
 PIECES = st.lists(
@@ -28,6 +38,47 @@ MESSAGE = PIECES.map(lambda pieces: b"".join(pieces) + b"\n")
 )
 def test_the_header_ends_before_the_first_empty_line(message: bytes, header: bytes, rest: bytes) -> None:
     assert (header, rest) == split_message(message)
+
+
+@pytest.mark.parametrize("line", [b"a: b\n", b"a \t:b", b"a:", b" folded\n", b"\t\n", b"!~:"])
+def test_a_field_or_more_of_it_may_be_in_a_header(line: bytes) -> None:
+    assert may_be_header(line)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"\n", b"a\n", b": b\n", b"a b: c\n", b"a\x7f: b", b"\xc3: b", b"\r\n"]
+)
+def test_another_line_may_not(line: bytes) -> None:
+    assert not may_be_header(line)
+
+
+@pytest.mark.parametrize(
+    ("message", "header", "rest"),
+    [
+        (b"a: b\n c\n\nd: e\n", b"a: b\n c\n", b"\nd: e\n"),
+        (b"a: b\nno field\n c\n", b"a: b\n", b"no field\n c\n"),
+        (b" a\nb: c", b" a\nb: c", b""),
+        (b"From x y\na: b\n", b"", b"From x y\na: b\n"),
+        (b"", b"", b""),
+    ],
+)
+def test_a_written_header_ends_before_a_line_it_cannot_have(
+    message: bytes, header: bytes, rest: bytes
+) -> None:
+    assert (header, rest) == split_written(message)
+
+
+@given(MESSAGE)
+def test_a_written_message_is_its_header_and_the_rest(message: bytes) -> None:
+    header, rest = split_written(message)
+
+    assert message == header + rest
+    assert all(map(may_be_header, header.splitlines(keepends=True))) or b"\r" in message
+    assert not may_be_header(rest)
+
+
+def test_the_text_of_a_field_keeps_its_blanks() -> None:
+    assert b" a b \r" == Field(b"x", b"X: a\n b \r\n").text
 
 
 def test_fields_have_their_folded_lines() -> None:

@@ -9,6 +9,7 @@ from appliance.formats.mailboxes import (
     addresses,
     format_mailbox,
     format_mailboxes,
+    join,
     parse_mailboxes,
 )
 
@@ -81,6 +82,13 @@ def test_a_line_has_78_columns(letters: int, lines: int) -> None:
     field = format_mailboxes(b"To", [Mailbox(b"a" * letters + b"@"), Mailbox(b"b" * 37 + b"@")])
 
     assert lines == field.count(b"\n")
+
+
+def test_several_fields_are_one_list() -> None:
+    gang, joe, sue = Mailbox(None, b"gang"), Mailbox(b"joe@h"), Mailbox(b"sue@h", b"Sue")
+
+    assert [joe, sue] == join([[joe], [], [sue]])
+    assert [joe._replace(name=b"gang"), gang, sue] == join([[gang], [joe, gang], [sue]])
 
 
 def test_a_group_of_nobody_has_no_address() -> None:
