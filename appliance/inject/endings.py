@@ -1,9 +1,34 @@
-"""Owns how programs end that could not do their work: a sentence on standard error, and an exit code."""
+"""Owns how programs end: what they print, or a sentence on standard error; and the exit code."""
 
 import os
 import sys
+from collections.abc import Callable
 
 from appliance.formats.outcome import Permanent, Temporary
+from appliance.system.errors import words_of
+from appliance.system.files import write_all
+
+
+def ended(program: str, work: Callable[[], int | None]) -> int:
+    """Let a program do its work; its exit code, if need be with the reason said."""
+    try:
+        return work() or 0
+    except (Temporary, Permanent) as refusal:
+        return refused(program, refusal)
+
+
+def put(output: bytes) -> None:
+    """Write to standard output; Temporary."""
+    try:
+        write_all(1, output)
+    except OSError as error:
+        raise Temporary(f"unable to write output: {words_of(error)}") from error
+
+
+def usage(words: str) -> int:
+    """Say how a program is called; its exit code."""
+    say(os.fsencode(f"{words.partition(' ')[0]}: usage: {words}\n"))
+    return 100
 
 
 def refused(program: str, refusal: Temporary | Permanent) -> int:

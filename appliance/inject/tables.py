@@ -8,13 +8,13 @@ What is made is written to a temporary file first: it is there whole or, after a
 """
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 
 from appliance.formats.cdb import Cdb, make_cdb
 from appliance.formats.forwardtable import compile_forward, compile_list, format_forward, format_list
 from appliance.formats.outcome import FormatError, Permanent, Temporary
-from appliance.inject.endings import refused
+from appliance.inject.endings import ended, put, usage
+from appliance.inject.input import read_input
 from appliance.system.errors import words_of
 from appliance.system.files import write_all
 
@@ -26,7 +26,7 @@ def setforward(argv: list[str], environ: Mapping[str, str]) -> int:
     if len(argv) < 2:
         return usage("setforward data.cdb data.tmp")
     return ended(
-        "setforward", lambda: replace(argv[1], argv[0], make_cdb(compile_forward(_input())), by_all=False)
+        "setforward", lambda: replace(argv[1], argv[0], make_cdb(compile_forward(read_input())), by_all=False)
     )
 
 
@@ -34,7 +34,7 @@ def setmaillist(argv: list[str], environ: Mapping[str, str]) -> int:
     """setmaillist(1): 0, 100 or 111."""
     if len(argv) < 2:
         return usage("setmaillist list.bin list.tmp")
-    return ended("setmaillist", lambda: replace(argv[1], argv[0], compile_list(_input()), by_all=True))
+    return ended("setmaillist", lambda: replace(argv[1], argv[0], compile_list(read_input()), by_all=True))
 
 
 def printforward(argv: list[str], environ: Mapping[str, str]) -> int:
@@ -50,39 +50,12 @@ def printmaillist(argv: list[str], environ: Mapping[str, str]) -> int:
 def _print(program: str, write: Callable[[bytes], bytes], fault: str) -> int:
     def work() -> None:
         try:
-            written = write(_input())
+            written = write(read_input())
         except FormatError as error:
             raise Permanent(fault) from error
-        try:
-            sys.stdout.buffer.write(written)
-            sys.stdout.flush()
-        except OSError as error:
-            raise Temporary(f"unable to write output: {words_of(error)}") from error
+        put(written)
 
     return ended(program, work)
-
-
-def ended(program: str, work: Callable[[], None]) -> int:
-    """Let a program do its work; its exit code, if need be with the reason said."""
-    try:
-        work()
-    except (Temporary, Permanent) as refusal:
-        return refused(program, refusal)
-    return 0
-
-
-def usage(words: str) -> int:
-    """Say how a program is called; its exit code."""
-    sys.stderr.write(f"{words.partition(' ')[0]}: usage: {words}\n")
-    return 100
-
-
-def _input() -> bytes:
-    try:
-        with open(0, "rb", closefd=False) as stream:
-            return stream.read()
-    except OSError as error:
-        raise Temporary(f"unable to read input: {words_of(error)}") from error
 
 
 def replace(temporary: str, name: str, content: bytes, *, by_all: bool) -> None:

@@ -3,7 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from appliance.formats.outcome import Temporary
+from appliance.inject.input import read_header, read_input
+from tests.support.on_descriptor import on_descriptor_0
 from tests.support.sources import CHECKOUT
 
 PROGRAM = """\
@@ -49,3 +55,17 @@ def test_input_that_is_no_pipe_is_left_alone() -> None:
             check=True,
         )
     assert str(os.stat(__file__).st_size).encode() == done.stdout.split()[-1]
+
+
+def test_input_is_read_whole_or_to_the_end_of_the_header(tmp_path: Path) -> None:
+    message = b"a: b\n c\nno field\nd: e\n"
+
+    with on_descriptor_0(tmp_path, message):
+        assert message == read_input()
+    with on_descriptor_0(tmp_path, message):
+        assert b"a: b\n c\n" == read_header()
+
+
+def test_input_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with on_descriptor_0(tmp_path, None), pytest.raises(Temporary, match="unable to read input: file desc"):
+        read_header()
