@@ -25,6 +25,11 @@ ONE_SHOTS = {
 }
 # What is called by qmail's names, out of .qmail files and scripts: each gets a launcher.
 PROGRAMS = {
+    "822date": "appliance.inject.fields:date",
+    "822field": "appliance.inject.fields:field",
+    "822header": "appliance.inject.fields:header",
+    "822print": "appliance.inject.fields:print_",
+    "822received": "appliance.inject.fields:received",
     "bouncesaying": "appliance.inject.conditions:bouncesaying",
     "condredirect": "appliance.inject.conditions:condredirect",
     "datemail": "appliance.inject.predate:datemail",
@@ -33,6 +38,7 @@ PROGRAMS = {
     "except": "appliance.inject.conditions:except_",
     "fastforward": "appliance.inject.fastforward:main",
     "forward": "appliance.inject.forward:main",
+    "iftocc": "appliance.inject.iftocc:main",
     "maildir2mbox": "appliance.mailbox.programs:maildir2mbox",
     "maildirmake": "appliance.mailbox.programs:maildirmake",
     "maildirwatch": "appliance.mailbox.programs:maildirwatch",
@@ -40,6 +46,7 @@ PROGRAMS = {
     "mailsubj": "appliance.inject.mailsubj:main",
     "newaliases": "appliance.inject.aliases:newaliases",
     "newinclude": "appliance.inject.aliases:newinclude",
+    "parsedate": "appliance.inject.fields:parsedate",
     "pinq": "appliance.mailbox.programs:pinq",
     "predate": "appliance.inject.predate:predate",
     "preline": "appliance.inject.preline:main",
