@@ -44,6 +44,7 @@ PROGRAMS = {
     "maildirwatch": "appliance.mailbox.programs:maildirwatch",
     "mailq": "appliance.inject.sendmail:mailq",
     "mailsubj": "appliance.inject.mailsubj:main",
+    "new-inject": "appliance.inject.newinject:main",
     "newaliases": "appliance.inject.aliases:newaliases",
     "newinclude": "appliance.inject.aliases:newinclude",
     "parsedate": "appliance.inject.fields:parsedate",

@@ -1,6 +1,8 @@
-"""Owns reading the control files that complete what users wrote: defaulthost, defaultdomain, plusdomain."""
+"""Owns reading what completes what users wrote: defaulthost and its kin, idhost, the lists they are on."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from appliance.formats.forwardlist import Completion
 from appliance.formats.outcome import Temporary
@@ -18,6 +20,29 @@ def read_completion(environ: Mapping[str, str]) -> Completion:
             *(control.line(name, me) or b"" for name in ("defaulthost", "defaultdomain", "plusdomain"))
         )
     except Temporary as refusal:
-        why = refusal.__cause__
-        words = words_of(why) if isinstance(why, OSError) else refusal.sentence
-        raise Temporary(f"unable to read controls: {words}") from refusal
+        raise unable_to_read("controls", refusal) from refusal
+
+
+def unable_to_read(what: str, refusal: Temporary) -> Temporary:
+    """The refusal of Control in the words of programs."""
+    why = refusal.__cause__
+    words = words_of(why) if isinstance(why, OSError) else refusal.sentence
+    return Temporary(f"unable to read {what}: {words}")
+
+
+def setting(control: Control, environ: Mapping[str, str], name: str, missing: str) -> bytes:
+    """A control file, which the variable QMAIL<NAME> overrides; else control/me, or that word. Temporary."""
+    found = control.line(name, control.line("me", missing.encode())) or b""
+    override = environ.get(f"QMAIL{name.upper()}")
+    return found if override is None else os.fsencode(override)
+
+
+def lines_of(environ: Mapping[str, str], variable: str) -> list[bytes] | None:
+    """The lines that count of a user's file, None if the variable names none that exists; Temporary."""
+    path = environ.get(variable)
+    return Control(Path.cwd()).lines(path) if path else None
+
+
+def followed_lists(environ: Mapping[str, str]) -> frozenset[bytes]:
+    """The lists of QMAILMFTFILE, whose mail gets Mail-Followup-To; in lower case. Temporary."""
+    return frozenset(line.lower() for line in lines_of(environ, "QMAILMFTFILE") or ())

@@ -11,12 +11,12 @@ import sys
 import time
 from collections.abc import Mapping
 from getopt import GetoptError, getopt
-from pathlib import Path
 
 from appliance.formats.addrlist import Defaults
 from appliance.formats.composed import Composed, parse_composed
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import FormatError, Permanent, Temporary
+from appliance.inject.completion import followed_lists, setting
 from appliance.inject.header import Header, Unparsed, User
 from appliance.inject.input import close_other_end
 from appliance.queue.client import queue_of
@@ -61,10 +61,10 @@ def _inject(options: list[tuple[str, str]], recipients: list[bytes], environ: Ma
     place = Place.from_environ(environ)
     user = User.of({os.fsencode(name): os.fsencode(value) for name, value in environ.items()})
     try:
-        lists = _followed_lists(environ)
+        lists = followed_lists(environ)
         control = Control(place.control)
         header = Header(user, _defaults(control, environ), int(time.time()), os.getpid())
-        id_host = _setting(control, environ, "idhost")
+        id_host = setting(control, environ, "idhost", "idhost")
     except Temporary as refusal:
         raise Refused("read error", 111) from refusal
     chosen = dict(options)  # the last of each
@@ -95,30 +95,14 @@ def _last(options: list[tuple[str, str]], *names: str) -> str | None:
     return given[-1] if given else None
 
 
-def _setting(control: Control, environ: Mapping[str, str], name: str) -> bytes:
-    """A control file, which the variable QMAIL<NAME> overrides."""
-    found = control.line(name, control.line("me", name.encode())) or b""
-    override = environ.get(f"QMAIL{name.upper()}")
-    return found if override is None else os.fsencode(override)
-
-
 def _defaults(control: Control, environ: Mapping[str, str]) -> Defaults:
     host, domain, plus = (
-        _setting(control, environ, name) for name in ("defaulthost", "defaultdomain", "plusdomain")
+        setting(control, environ, name, name) for name in ("defaulthost", "defaultdomain", "plusdomain")
     )
     try:
         return Defaults.of(host, domain, plus)
     except FormatError as error:
         raise Unparsed(b"unable to parse this line:\n@%s .%s .%s\n" % (host, domain, plus)) from error
-
-
-def _followed_lists(environ: Mapping[str, str]) -> frozenset[bytes]:
-    """The lists of QMAILMFTFILE, whose mail gets Mail-Followup-To; in lower case."""
-    path = environ.get("QMAILMFTFILE")
-    if path is None:
-        return frozenset()
-    lines = Control(Path.cwd()).lines(path)
-    return frozenset(line.lower() for line in lines or ())
 
 
 def _print(header: Header, whole: bytes, composed: Composed) -> int:

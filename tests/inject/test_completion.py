@@ -6,7 +6,8 @@ import pytest
 
 from appliance.formats.forwardlist import Completion
 from appliance.formats.outcome import Temporary
-from appliance.inject.completion import read_completion
+from appliance.inject.completion import followed_lists, lines_of, read_completion, setting, unable_to_read
+from appliance.system.control import Control
 
 
 def write(folder: Path, **files: str) -> dict[str, str]:
@@ -38,3 +39,29 @@ def test_files_that_cannot_be_read_defer(tmp_path: Path) -> None:
 
     with pytest.raises(Temporary, match="unable to read controls: is a directory"):
         read_completion(environ)
+
+
+def test_a_variable_overrides_a_file_and_a_word_stands_in_for_both(tmp_path: Path) -> None:
+    write(tmp_path, idhost="i.test\n")
+    control = Control(tmp_path / "control")
+
+    assert b"i.test" == setting(control, {}, "idhost", "IDHOST")
+    assert b"env" == setting(control, {"QMAILIDHOST": "env"}, "idhost", "IDHOST")
+    assert b"PLUS" == setting(control, {}, "plusdomain", "PLUS")
+
+
+def test_a_users_file_has_lines_if_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("# c\nList@X.test \n\n")
+
+    assert [b"List@X.test"] == lines_of({"F": str(tmp_path / "f")}, "F")
+    assert [None, None, None] == [lines_of({"F": name}, "F") for name in ("", "no-such")] + [
+        lines_of({}, "F")
+    ]
+    assert {b"list@x.test"} == followed_lists({"QMAILMFTFILE": str(tmp_path / "f")})
+    assert set() == followed_lists({})
+
+
+def test_a_refusal_of_control_is_told_in_words_of_programs(tmp_path: Path) -> None:
+    with pytest.raises(Temporary) as refused:
+        lines_of({"F": str(tmp_path)}, "F")
+    assert "unable to read $F: is a directory" == unable_to_read("$F", refused.value).sentence
