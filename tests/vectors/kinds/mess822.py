@@ -1,0 +1,20 @@
+"""Owns the cases of mess822's programs: what they print, and what new-inject hands in."""
+
+from tests.vectors.case import CannotPlay, Case, Difference, compare, compare_fields
+from tests.vectors.kinds.preparing import handed_in, prepare, take_for_queue
+from tests.vectors.normalise import normalised
+from tests.vectors.running import Manner, program, run
+from tests.vectors.world import place_files
+
+
+def play(case: Case) -> list[Difference]:
+    """Run the program, with a stand-in for qmail-queue."""
+    place_files(case)
+    if left := prepare(case):
+        raise CannotPlay(left[0])
+    manner = Manner(case.environment | take_for_queue(), case.user)
+    ended = run([program(case.tool), *case.argv], manner, case.stdin)
+    differences = compare_fields(case.expect, normalised(ended._asdict()))
+    if "expect_queue" in case.record:
+        differences += compare("queue", case.record["expect_queue"], normalised(handed_in()))
+    return differences
