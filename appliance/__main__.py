@@ -47,6 +47,7 @@ PROGRAMS = {
     "new-inject": "appliance.inject.newinject:main",
     "newaliases": "appliance.inject.aliases:newaliases",
     "newinclude": "appliance.inject.aliases:newinclude",
+    "ofmipname": "appliance.inject.tables:ofmipname",
     "parsedate": "appliance.inject.fields:parsedate",
     "pinq": "appliance.mailbox.programs:pinq",
     "predate": "appliance.inject.predate:predate",

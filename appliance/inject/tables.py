@@ -1,7 +1,8 @@
-"""Owns the programs that make fastforward's tables and lists out of standard input, or print them.
+"""Owns the programs that make tables and lists for other programs out of standard input, or print them.
 
     setforward table.cdb table.tmp          a table of `target: order, order;`
     setmaillist list.bin list.tmp           a list of an address a line
+    ofmipname names.cdb names.tmp           ofmipd's table of `sender:name:address:`
     printforward, printmaillist             a table, a list as it was written
 
 What is made is written to a temporary file first: it is there whole or, after any fault, as before.
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from appliance.formats.cdb import Cdb, make_cdb
 from appliance.formats.forwardtable import compile_forward, compile_list, format_forward, format_list
+from appliance.formats.mailnames import compile_names
 from appliance.formats.outcome import FormatError, Permanent, Temporary
 from appliance.inject.endings import ended, put, usage
 from appliance.inject.input import read_input
@@ -35,6 +37,15 @@ def setmaillist(argv: list[str], environ: Mapping[str, str]) -> int:
     if len(argv) < 2:
         return usage("setmaillist list.bin list.tmp")
     return ended("setmaillist", lambda: replace(argv[1], argv[0], compile_list(read_input()), by_all=True))
+
+
+def ofmipname(argv: list[str], environ: Mapping[str, str]) -> int:
+    """ofmipname(8): 0, 100 or 111."""
+    if len(argv) < 2:
+        return usage("ofmipname cdb tmp")
+    return ended(
+        "ofmipname", lambda: replace(argv[1], argv[0], make_cdb(compile_names(read_input())), by_all=True)
+    )
 
 
 def printforward(argv: list[str], environ: Mapping[str, str]) -> int:

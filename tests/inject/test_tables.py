@@ -1,4 +1,4 @@
-"""The programs that make fastforward's tables and lists out of standard input, or print them."""
+"""The programs that make tables and lists for other programs out of standard input, or print them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +18,7 @@ Main = Callable[[list[str], Mapping[str, str]], int]
     [
         (tables.setforward, b"a@h: b@x;", make_cdb([(b":a@h", b"&b@x\0")])),
         (tables.setmaillist, b"b@x\n", b"&b@x\0"),
+        (tables.ofmipname, b"a@h:A:b@x:\n", make_cdb([(b"a@h", b"A\0b@x")])),
     ],
 )
 def test_what_is_on_descriptor_0_comes_in_place_by_a_temporary_file(
@@ -70,7 +71,7 @@ def test_what_is_none_is_not_printed(
     assert ("", f"{name}: fatal: {words}\n") == capsys.readouterr()
 
 
-@pytest.mark.parametrize("name", ["setforward", "setmaillist", "printforward", "printmaillist"])
+@pytest.mark.parametrize("name", ["setforward", "setmaillist", "printforward", "printmaillist", "ofmipname"])
 def test_an_input_that_cannot_be_read_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -84,6 +85,7 @@ def test_an_input_that_cannot_be_read_is_said(
     [
         ("setforward", "setforward data.cdb data.tmp"),
         ("setmaillist", "setmaillist list.bin list.tmp"),
+        ("ofmipname", "ofmipname cdb tmp"),
     ],
 )
 def test_without_its_arguments_each_tells_its_usage(

@@ -57,7 +57,7 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
 }
 """How the cases of each family are played."""
 
-WITHOUT_PLAYER = frozenset({"ofmipd", "ofmipname", "qmail-qmqpd"})
+WITHOUT_PLAYER = frozenset({"ofmipd", "qmail-qmqpd"})
 """Programs still to be built: a run tells of their cases and plays them, and they fail, only with --only."""
 
 PEOPLE = "lab-passwd.txt"
