@@ -17,8 +17,11 @@ from appliance.formats import (
     forwardtable,
     handin,
     header,
+    mailboxes,
+    moment,
     netstring,
     qsbmf,
+    readable,
     smarthosts,
     tcprules,
     token822,
@@ -115,6 +118,24 @@ def _field(text: bytes) -> Answer:
     tokens = token822.parse_tokens(text)
     token822.unquote(tokens)
     return told(addrlist.rewrite_list(tokens, lambda found: found))[:8], len(tokens) % 8
+
+
+def _mailboxes(text: bytes) -> Answer:
+    found = mailboxes.parse_mailboxes(text.replace(b"\n", b""))
+    field = mailboxes.format_mailboxes(b"To", found)
+    assert found == mailboxes.parse_mailboxes(field.removeprefix(b"To:").replace(b"\n", b""))
+    return [(mailbox.address is None, mailbox.name is None) for mailbox in found[:6]]
+
+
+def _moment(text: bytes) -> Answer:
+    found = moment.parse_moment(text)
+    return found and (moment.format_moment(found)[-5:], moment.format_iso(moment.Moment.of(found.epoch))[:4])
+
+
+def _readable(text: bytes) -> Answer:
+    head, _ = header.split_written(text)
+    received = readable.format_received_line(text, b"")
+    return readable.format_readable(head, moment.Moment.of).count(b"\n"), received.count(b"\n")
 
 
 def _header(text: bytes) -> Answer:
@@ -232,6 +253,9 @@ TARGETS = (
         _parses(lambda text: date822.parse_date(text.decode("latin-1"))),
         (b"22 Nov 2026 23:27:52 -0000",),
     ),
+    Target("mailboxes", _parses(_mailboxes), FIELDS),
+    Target("moment", _parses(_moment), (b"Fri, 02 Jan 98 12:00:01 EST (x)", b"by a; 2 Jan 1998 12:00 -0000")),
+    Target("readable", _parses(_readable), (MESSAGE.partition(b"\n")[2], *FIELDS)),
     Target(
         "dotqmail",
         _parses(lambda text: told(dotqmail.parse_dotqmail(text))),
