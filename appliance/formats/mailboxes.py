@@ -10,6 +10,7 @@ group of nobody. An address without a host ends with @, and <> is @ alone.
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from appliance.formats.address import split_address
@@ -41,10 +42,11 @@ def parse_mailboxes(text: bytes) -> list[Mailbox]:
 def join(lists: Iterable[list[Mailbox]]) -> list[Mailbox]:
     """The list that several fields make: a last name without an address goes to the next field's first."""
     joined: list[Mailbox] = []
-    for mailboxes in lists:
-        for mailbox in mailboxes:
-            if joined and joined[-1].address is None and mailbox.address is not None and mailbox.name is None:
-                mailbox = mailbox._replace(name=joined.pop().name)  # noqa: PLW2901
+    for mailbox in chain.from_iterable(lists):
+        is_nameless = mailbox.address is not None and mailbox.name is None
+        if is_nameless and joined and joined[-1].address is None:
+            joined.append(mailbox._replace(name=joined.pop().name))
+        else:
             joined.append(mailbox)
     return joined
 
