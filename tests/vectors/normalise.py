@@ -63,8 +63,8 @@ _EVERYWHERE: list[tuple[re.Pattern[bytes], Replace]] = [
         _recent(b"{{EPOCH}}.{{PID}}.labhost", lambda found: int(found[1])),
     ),
     (
-        re.compile(rb"-(\d{9,10})\.\d+-@"),
-        _recent(b"-{{EPOCH}}.{{PID}}-@", lambda found: int(found[1])),
+        re.compile(rb"-(\d{9,10})\.\d+(?=-?@)"),
+        _recent(b"-{{EPOCH}}.{{PID}}", lambda found: int(found[1])),
     ),
     (re.compile(rb"<\d+\.\d{9,10}@"), b"<{{PID}}.{{EPOCH}}@"),
     (re.compile(rb"\bok (\d{9,10}) qp "), _recent(b"ok {{EPOCH}} qp ", lambda found: int(found[1]))),
