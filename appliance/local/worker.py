@@ -187,7 +187,7 @@ class Worker:
         batch, self._maildirs = self._maildirs[:_BATCH], self._maildirs[_BATCH:]
         failures = maildir.deliver([delivery for _, delivery in batch], self._names)
         for (running, delivery), failure in zip(batch, failures, strict=True):
-            if failure is not None and failure.sentence != maildir.NO_MAILDIR:
+            if isinstance(failure, Temporary) and failure.sentence != maildir.NO_MAILDIR:
                 log.line(
                     f"warning: unable to deliver into {os.fsdecode(delivery.maildir)}: {failure.__cause__}"
                 )

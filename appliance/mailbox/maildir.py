@@ -3,6 +3,9 @@
     tmp/<name>    written, fsync: a crash leaves a file that nobody reads; it goes after 36 hours
     new/<name>    the same file, renamed without overwriting, then fsync of new: only now it is delivered
 
+Where there is a quota, the name ends with `,S=` and the message's size, so that who counts the mail need not
+look at each file.
+
 fsync one by one costs a commit of the journal each. Here all files are written, all are started on their
 way to the disk, and then all are synced at once, so 50 messages cost little more than one.
 """
@@ -18,8 +21,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from appliance.formats.outcome import Temporary
-from appliance.mailbox.body import Body, write_message
+from appliance.formats.maildirsize import Usage
+from appliance.formats.outcome import Permanent, Temporary
+from appliance.mailbox import quota
+from appliance.mailbox.body import Body, size_of, write_message
 from appliance.system.sync import sync_all, write_out
 
 NO_MAILDIR = "Unable to chdir to maildir. (#4.2.1)"
@@ -70,28 +75,27 @@ class Names:
 
 
 class _Folder:
-    """An open Maildir: descriptors of its tmp and new, or why there are none."""
+    """An open Maildir: descriptors of its tmp and new, or why there are none; its quota, if it has one."""
 
-    __slots__ = ("failure", "new", "tmp")
+    __slots__ = ("failure", "maildir", "new", "quota", "tmp")
 
     def __init__(self, path: bytes) -> None:
-        self.tmp = self.new = -1
+        self.maildir = self.tmp = self.new = -1
         self.failure: Temporary | None = None
+        self.quota: quota.Quota | None = None
         try:
-            maildir = os.open(path, os.O_PATH | os.O_DIRECTORY)
+            self.maildir = os.open(path, os.O_PATH | os.O_DIRECTORY)
         except (OSError, ValueError) as error:
             self.failure = _failure(NO_MAILDIR, error)
             return
         try:
-            self.tmp = os.open(b"tmp", _FOLDER, dir_fd=maildir)
-            self.new = os.open(b"new", _FOLDER, dir_fd=maildir)
+            self.tmp = os.open(b"tmp", _FOLDER, dir_fd=self.maildir)
+            self.new = os.open(b"new", _FOLDER, dir_fd=self.maildir)
         except OSError as error:
             self.failure = _failure(TEMPORARY_ERROR, error)
-        finally:
-            os.close(maildir)
 
     def close(self) -> None:
-        for descriptor in (self.tmp, self.new):
+        for descriptor in (self.maildir, self.tmp, self.new):
             if descriptor >= 0:
                 os.close(descriptor)
 
@@ -99,11 +103,12 @@ class _Folder:
 class _Letter:
     """One delivery under way."""
 
-    __slots__ = ("descriptor", "failure", "folder", "name", "where")
+    __slots__ = ("descriptor", "failure", "folder", "name", "size", "where")
 
     def __init__(self, folder: _Folder) -> None:
         self.folder = folder
-        self.failure = folder.failure
+        self.failure: Temporary | Permanent | None = folder.failure
+        self.size = 0  # if there is a quota
         self.name = b""
         self.descriptor = -1
         self.where = -1  # the folder in which our file lies, if it lies in one
@@ -128,7 +133,7 @@ def _failure(sentence: str, cause: Exception) -> Temporary:
     return failure
 
 
-def deliver(batch: Sequence[MaildirDelivery], names: Iterator[bytes]) -> list[Temporary | None]:
+def deliver(batch: Sequence[MaildirDelivery], names: Iterator[bytes]) -> list[Temporary | Permanent | None]:
     """Deliver the batch; for each None, once it lies in new for good, or why it does not."""
     folders: dict[bytes, _Folder] = {}
     letters: list[_Letter] = []
@@ -137,6 +142,8 @@ def deliver(batch: Sequence[MaildirDelivery], names: Iterator[bytes]) -> list[Te
             folder = folders.get(delivery.maildir)
             if folder is None:
                 folder = folders[delivery.maildir] = _Folder(delivery.maildir)
+                if folder.failure is None:
+                    folder.quota = quota.of(folder.maildir)
             letters.append(_Letter(folder))
             if folder.failure is None:
                 _write(letters[-1], delivery, names)
@@ -145,6 +152,7 @@ def deliver(batch: Sequence[MaildirDelivery], names: Iterator[bytes]) -> list[Te
             if letter.failure is None:
                 _publish(letter, names)
         _sync_folders(letters)
+        _account([folder for folder in folders.values() if folder.quota is not None], letters)
     finally:
         for letter in letters:
             letter.close()
@@ -155,8 +163,13 @@ def deliver(batch: Sequence[MaildirDelivery], names: Iterator[bytes]) -> list[Te
 
 def _write(letter: _Letter, delivery: MaildirDelivery, names: Iterator[bytes]) -> None:
     try:
+        if letter.folder.quota is not None:
+            letter.size = len(delivery.head) + size_of(delivery.body)
+            letter.folder.quota.take(letter.size)
         letter.descriptor = _create(letter, names)
         write_message(letter.descriptor, delivery.head, delivery.body)
+    except Permanent as refusal:
+        letter.failure = refusal
     except OSError as error:
         letter.fail(error)
 
@@ -186,13 +199,14 @@ def _sync(letters: list[_Letter]) -> None:
 
 
 def _publish(letter: _Letter, names: Iterator[bytes]) -> None:
-    name = letter.name
+    size = b"" if letter.folder.quota is None else b",S=%d" % letter.size
+    name = letter.name + size
     try:
         for _ in range(_NAMES_TRIED):
             try:
                 _rename(letter.folder, letter.name, name)
             except FileExistsError:
-                name = next(names)  # another host delivered under our name: it keeps it
+                name = next(names) + size  # another host delivered under our name: it keeps it
                 continue
             letter.name, letter.where = name, letter.folder.new
             return
@@ -221,6 +235,13 @@ def _sync_folders(letters: list[_Letter]) -> None:
         for letter in letters:
             if letter.folder is folder and letter.failure is None:
                 letter.fail(error)
+
+
+def _account(folders: list[_Folder], letters: list[_Letter]) -> None:
+    """One line of maildirsize for all that a batch brought."""
+    for folder in folders:
+        sizes = [letter.size for letter in letters if letter.folder is folder and letter.failure is None]
+        quota.add(folder.maildir, Usage(sum(sizes), len(sizes)))
 
 
 def clean(maildir: bytes, now: float) -> int:

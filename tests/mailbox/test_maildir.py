@@ -5,13 +5,13 @@ import os
 import re
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
 
-from appliance.formats.outcome import Temporary
+from appliance.formats.outcome import Permanent, Temporary
 from appliance.mailbox import maildir
 from appliance.mailbox.body import Stored
 from appliance.mailbox.maildir import NO_MAILDIR, TEMPORARY_ERROR, MaildirDelivery, Names, clean, deliver
@@ -35,7 +35,7 @@ def delivery(box: Path, body: bytes | Stored = BODY) -> MaildirDelivery:
     return MaildirDelivery(bytes(box), HEAD, body)
 
 
-def sentences(outcomes: list[Temporary | None]) -> list[str | None]:
+def sentences(outcomes: Sequence[Temporary | Permanent | None]) -> list[str | None]:
     return [None if outcome is None else outcome.sentence for outcome in outcomes]
 
 
