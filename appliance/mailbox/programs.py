@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from appliance.mailbox import maildir
+from appliance.formats.maildirsize import Usage
+from appliance.mailbox import maildir, quota
 from appliance.mailbox.mbox import FROM
 from appliance.system.errors import words_of
 
@@ -181,12 +182,18 @@ def _move(environ: Mapping[str, str]) -> None:
             os.rename(temporary, box)
         except OSError as error:
             raise _Failed(f"unable to move {temporary} to {box}: {words_of(error)}") from error
+    gone = Usage()
     for message in messages:
         try:
+            size = message.path.lstat().st_size
             message.path.unlink()
         except OSError as error:
             why = f"$MAILDIR/{message.path} will be delivered twice; unable to unlink: {words_of(error)}"
             sys.stderr.write(f"maildir2mbox: warning: {why}\n")
+        else:
+            gone = gone.plus(Usage(-size, -1))
+    with quota.opened(b".") as here:
+        quota.add(here, gone)
 
 
 def _locked(box: str) -> BinaryIO:

@@ -105,7 +105,7 @@ def check_room(path: bytes) -> None:
     """Permanent if the Maildir has no room for the smallest message."""
     if not os.path.lexists(os.path.join(path, _FILE)):
         return
-    with contextlib.suppress(OSError), _opened(path) as maildir:
+    with contextlib.suppress(OSError), opened(path) as maildir:
         found = of(maildir)
         if found is not None:
             found.take(1)
@@ -113,7 +113,7 @@ def check_room(path: bytes) -> None:
 
 def set_limits(path: bytes, limits: Limits | None) -> None:
     """Let a Maildir have these limits; None takes its quota away. OSError if that cannot be."""
-    with _opened(path) as maildir:
+    with opened(path) as maildir:
         if limits is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(_FILE, dir_fd=maildir)
@@ -124,7 +124,8 @@ def set_limits(path: bytes, limits: Limits | None) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: bytes) -> Iterator[int]:
+def opened(path: bytes) -> Iterator[int]:
+    """The descriptor of a Maildir, as `of` and `add` want it; OSError."""
     maildir = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield maildir

@@ -15,6 +15,8 @@ import stat
 from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
+from appliance.formats.maildirsize import Usage, is_trashed
+from appliance.mailbox import quota
 from appliance.protocols import pop3_replies as replies
 
 BATCH = 256  # files looked at, deleted or moved between two turns of the others
@@ -62,6 +64,7 @@ class Maildrop:
         """Open and lock; Refused with the reply if there is no such Maildir or it has a session."""
         self.messages: list[Message] = []
         self._moved: dict[str, tuple[str, str]] | None = None
+        self._gone = Usage()
         self._folders: dict[str, int] = {}
         try:
             self._root = os.open(path, _FOLDER)
@@ -170,6 +173,8 @@ class Maildrop:
                 self._move(message.name, taken)
             if index % BATCH == BATCH - 1:
                 yield BREATH
+        quota.add(self._root, self._gone)
+        self._gone = Usage()
         return well
 
     def _delete(self, message: Message) -> bool:
@@ -180,6 +185,8 @@ class Maildrop:
                 continue
             except OSError:
                 return False
+            if not is_trashed(os.fsencode(name)):
+                self._gone = self._gone.plus(Usage(-message.size, -1))
             return True
         return True  # somebody else deleted it
 

@@ -78,6 +78,16 @@ def test_mail_moves_behind_what_is_in_the_mbox(home: Path, environ: dict[str, st
     assert not (home / "mbox.tmp").exists()
 
 
+def test_mail_that_moved_no_longer_counts_against_the_quota(home: Path, environ: dict[str, str]) -> None:
+    lay(home / "Maildir/new/1.a", b"x\n\none\n", 1_000_000_000)
+    lay(home / "Maildir/cur/2.b:2,S", b"x\n\nsecond\n", 1_000_000_000)
+    (home / "Maildir/maildirsize").write_text("1000S\n17 2\n")
+
+    assert 0 == programs.maildir2mbox([], environ)
+
+    assert "1000S\n17 2\n-17 -2\n" == (home / "Maildir/maildirsize").read_text()
+
+
 def test_without_mail_the_mbox_is_not_touched(home: Path, environ: dict[str, str]) -> None:
     assert 0 == programs.maildir2mbox([], environ)
     assert not (home / "mbox").exists()

@@ -288,3 +288,32 @@ def test_a_message_that_vanishes_while_the_mailbox_is_listed_is_passed_over(
 
     assert 1 == len(drop.messages)
     drop.close()
+
+
+def test_what_is_deleted_no_longer_counts_against_the_quota(maildir: Path) -> None:
+    (maildir / "maildirsize").write_text("1000S\n14 3\n")
+    put(maildir, "1.a,S=4", b"one\n", 1)
+    put(maildir, "2.b:2,S", b"two\n", 2)
+    put(maildir, "3.c:2,T", b"trashed\n", 3)  # does not count
+    put(maildir, "4.d", b"stays\n", 4)
+    drop = opened(maildir)
+
+    assert updated(drop, 0, 1, 2)
+    drop.close()
+
+    assert "1000S\n14 3\n-8 -2\n" == (maildir / "maildirsize").read_text()
+
+
+def test_without_a_quota_nothing_is_counted(maildir: Path, drop: Maildrop) -> None:
+    assert updated(drop, 0)
+
+    assert not (maildir / "maildirsize").exists()
+
+
+def test_what_somebody_else_deleted_he_has_counted(maildir: Path, drop: Maildrop) -> None:
+    (maildir / "maildirsize").write_text("1000S\n14 3\n")
+    (maildir / "new/1.a").unlink()
+
+    assert updated(drop, 0)
+
+    assert "1000S\n14 3\n" == (maildir / "maildirsize").read_text()
