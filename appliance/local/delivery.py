@@ -18,6 +18,7 @@ from appliance.formats.outcome import NEVER_CODES, Permanent, Report, Temporary,
 from appliance.local import instructions
 from appliance.local.environment import Lines, lines_of, variables
 from appliance.local.programs import Order
+from appliance.mailbox import quota
 from appliance.mailbox.body import Body, has_header_line
 from appliance.mailbox.maildir import MaildirDelivery
 from appliance.mailbox.mbox import MboxDelivery
@@ -70,10 +71,14 @@ def advance(steps: Steps, answer: Answer | Temporary | Permanent) -> Step | Repo
 
 
 def query(instruction: Instruction) -> Report:
-    """Whether a delivery would find somebody: done, never, or a reason why it cannot be told now."""
+    """Whether a delivery would find somebody with room: done, never, or why it cannot be told now."""
     try:
         instructions.enter_home(instruction.home)  # a sticky home holds mail, it does not refuse it
-        instructions.find(instruction)
+        for order in instructions.find(instruction).orders:
+            if isinstance(order, dotqmail.Program):
+                break  # it may end the delivery before the Maildirs behind it
+            if isinstance(order, dotqmail.Maildir):
+                quota.check_room(os.path.join(instruction.home, order.path))
     except (Temporary, Permanent) as refusal:
         return refused(refusal)
     return Report(Verdict.DONE, b"")

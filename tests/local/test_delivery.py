@@ -14,8 +14,9 @@ from appliance.local.instructions import NO_MAILBOX, STICKY
 from appliance.local.programs import Order
 from appliance.mailbox.maildir import MaildirDelivery
 from appliance.mailbox.mbox import MboxDelivery
+from appliance.mailbox.quota import OVER_QUOTA
 from appliance.protocols.spawn import Instruction
-from tests.support.mailroom import BODY, instruction_for
+from tests.support.mailroom import BODY, instruction_for, make_maildir
 
 HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
 TERMS = Terms({b"PATH": b"/bin", b"DEFAULT": b"inherited"}, 60.0)
@@ -204,6 +205,25 @@ def test_a_query_finds_what_a_delivery_would_find(home: Path) -> None:
 
     assert [done(b""), done(b""), refused(NO_MAILBOX)] == answers
     assert done(b"") == sticky
+
+
+def full_maildir(home: Path) -> None:
+    make_maildir(home / "Maildir")
+    (home / "Maildir/maildirsize").write_text("100S\n100 1\n")
+
+
+def test_a_query_says_that_a_maildir_is_full(home: Path) -> None:
+    full_maildir(home)
+
+    assert refused(OVER_QUOTA) == query(instruction_for(home))
+
+
+def test_a_program_may_keep_mail_from_a_maildir_that_is_full(home: Path) -> None:
+    full_maildir(home)
+    write(home, "|exit 99\n./Maildir/\n")
+    write(home, "./Maildir/\n|exit 99\n", "-x")
+
+    assert [done(b""), refused(OVER_QUOTA)] == [query(instruction_for(home, name)) for name in ("", "x")]
 
 
 def test_a_query_for_a_home_that_is_missing_cannot_tell(home: Path) -> None:

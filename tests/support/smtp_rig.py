@@ -74,7 +74,7 @@ class Handover:
 
 
 class Mailboxes:
-    """Knows no address with `missing` in its local part, and cannot tell about `later`."""
+    """Knows no address with `missing` in its local part, cannot tell about `later`, and `full` is."""
 
     def __init__(self) -> None:
         self.asked: list[bytes] = []
@@ -87,6 +87,10 @@ class Mailboxes:
         local = address.rpartition(b"@")[0]
         if b"missing" in local:
             return Report(Verdict.NEVER, b"Sorry, no mailbox here by that name. (#5.1.1)\n")
+        if local == b"full":
+            return Report(
+                Verdict.NEVER, b"The recipient's mailbox is full: it has no room for this message. (#5.2.2)"
+            )
         return Report(Verdict.TRY_AGAIN if local == b"later" else Verdict.DONE, b"")
 
 
