@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from appliance.admin import checkout, ground, output, start, supervisor
+from appliance.admin import checkout, ground, output, quotas, start, supervisor
 from appliance.admin.context import Context, config_option, json_option, load_or_exit
 from appliance.site import deliveries, mailboxes, render, tree
 from appliance.site.model import Site
@@ -26,8 +26,9 @@ def apply(context: Context, config: Path | None, as_json: bool) -> None:
     """
     context = context.with_config(config)
     site = load_or_exit(context, as_json=as_json)
-    before = tree.current(context.place).resolve()
+    before, quotas_before = tree.current(context.place).resolve(), quotas.rendered(context.place)
     after = put_in_force(context, site)
+    faults = quotas.put_in_force(context.place, quotas_before, ground.mail_owner(context.environ))
     told, words = [], []
     is_running = supervisor.answers(context.place)
     if is_running:
@@ -44,6 +45,7 @@ def apply(context: Context, config: Path | None, as_json: bool) -> None:
                 "read_again": told,
                 "by_hand": by_hand,
                 "supervisor": words,
+                "faults": faults,
             }
         )
         return
@@ -55,6 +57,8 @@ def apply(context: Context, config: Path | None, as_json: bool) -> None:
         output.say(f"supervisor: {line}")
     for name in by_hand:
         output.say(f"{name} is there by hand and stays as it is.", output.DOUBTFUL)
+    for fault in faults:
+        output.say(fault, output.BAD)
 
 
 def put_in_force(context: Context, site: Site) -> Path:

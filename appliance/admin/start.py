@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from appliance.admin import checkout, filesystems, ground, health
+from appliance.admin import checkout, filesystems, ground, health, quotas
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.net import listeners
 from appliance.queue import layout
@@ -66,7 +66,10 @@ def prepare(place: Place, environment: Mapping[str, str]) -> None:
     ground.lay_out(place, surroundings.mail_owner)
     files.replace(place.run / "started", b"")  # what is younger was made by this start
     say_who_runs(place)
+    quotas_before = quotas.rendered(place)
     accepts_loss = take_up(place, surroundings)
+    for fault in quotas.put_in_force(place, quotas_before, surroundings.mail_owner):
+        told(fault, "red")
     layout.prepare(place.queue, identity_of("qmailq"))
     refuse_mail_that_would_be_lost(place, accepts_loss, checkout.in_container(environment))
     say_what_a_crash_may_cost(place)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from appliance.admin import health, output, supervisor
+from appliance.admin import health, output, quotas, supervisor
 from appliance.admin.context import Context, json_option
 from appliance.net.listeners import Listener, format_listener
 from appliance.queue import census
@@ -35,10 +35,11 @@ class Queue(NamedTuple):
 
 
 class MailboxCount(NamedTuple):
-    """A mailbox and how many messages lie in it; None if that cannot be told."""
+    """A mailbox, how many messages lie in it, how much of its quota is used; None if that cannot be told."""
 
     mailbox: str
     messages: int | None
+    percent: int | None = None
 
 
 @click.command()
@@ -75,7 +76,8 @@ def status(context: Context, as_json: bool) -> None:
     else:
         _show(place, programs, ports)
         output.say(_queue_text(queue))
-        output.table("mailboxes", ("mailbox", "messages"), ([name, _text(count)] for name, count in counted))
+        rows = ([box.mailbox, _text(box.messages), *_quota_text(box.percent)] for box in counted)
+        output.table("mailboxes", ("mailbox", "messages", "quota"), rows)
     raise SystemExit(0 if is_well else 1)
 
 
@@ -154,9 +156,10 @@ def mailboxes_of(place: Place) -> Iterator[MailboxCount]:
             if home.is_relative_to(place.mail):
                 homes.setdefault(Identity(int(fields[2]), int(fields[3])), []).append(home)
     for owner, found in homes.items():
-        counts = mailboxes.counts([home / "Maildir" for home in found], owner)
-        for home, count in zip(found, counts, strict=True):
-            yield MailboxCount(f"{home.name}@{home.parent.name}", count)
+        maildirs = [home / "Maildir" for home in found]
+        counts, percents = mailboxes.counts(maildirs, owner), quotas.percents(maildirs, owner)
+        for home, count, percent in zip(found, counts, percents, strict=True):
+            yield MailboxCount(f"{home.name}@{home.parent.name}", count, percent)
 
 
 def _queue_text(queue: Queue) -> str:
@@ -167,6 +170,10 @@ def _queue_text(queue: Queue) -> str:
 
 def _text(count: int | None) -> str:
     return "?" if count is None else str(count)
+
+
+def _quota_text(percent: int | None) -> list[str]:
+    return [] if percent is None else [f"{percent} % full"]
 
 
 def _age(seconds: int) -> str:

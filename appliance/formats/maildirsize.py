@@ -40,6 +40,10 @@ class Usage(NamedTuple):
         """Whether it is more than the limits allow."""
         return 0 < limits.size < self.size or 0 < limits.messages < self.messages
 
+    def percent(self, limits: Limits) -> int:
+        """How much of the limit that is nearer is used; 0 without limits."""
+        return max(100 * used // most if most else 0 for used, most in zip(self, limits, strict=True))
+
 
 class Maildirsize(NamedTuple):
     """What the file says; `used` is None if that must be counted, `lines` is the number of its sums."""

@@ -60,6 +60,13 @@ class Quota:
                 raise Permanent(OVER_QUOTA)
         self._taken = self._taken.plus(wanted)
 
+    @property
+    def percent(self) -> int | None:
+        """How much of it is used, nothing counted for the question; None without limits or a count."""
+        if self._used is None or self.limits == Limits():
+            return None
+        return self._used.percent(self.limits)
+
     def _with(self, wanted: Usage) -> Usage:
         used = self._count() if self._used is None else self._used
         return used.plus(self._taken).plus(wanted)

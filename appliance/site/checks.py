@@ -100,6 +100,10 @@ def _mailbox(path: Path, mailbox: Mailbox) -> Iterator[Told]:
             "`keep_copy` stands without `forward`, where mail is kept anyway; take it out, or add `forward`"
         )
         yield Told((*path, "keep_copy"), told, key=True)
+    for key in ("quota", "quota_messages"):
+        if getattr(mailbox, key) and not mailbox.has_home:
+            told = f"`{key}` stands in a mailbox that keeps no mail"
+            yield Told((*path, key), f"{told}; take it out, or add `keep_copy: true`", key=True)
     if len(local) + len(domain) > _LONGEST_NAME:
         told = f"the address `{local}@{domain}` is too long for the name of a file; write a shorter one"
         yield Told(path, told, key=True)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from appliance.formats.maildirsize import Limits
 from appliance.formats.outcome import Permanent
 from appliance.site.addresses import HOST_ROLES, Name, forwards, full, is_real, owner_of, roles
 from appliance.site.model import Domain, Mailbox, Site
@@ -146,6 +147,17 @@ def accounts(site: Site, place: Place, surroundings: Surroundings) -> Iterator[A
             if mailbox.has_password:
                 name = Name(domain, local)
                 yield Account(name, surroundings.mail_owner, home_of(place, name))
+
+
+def quotas(site: Site) -> Iterator[tuple[Name, Limits]]:
+    """The mailboxes that do not take any amount of mail."""
+    for domain, found in site.domains.items():
+        for local, mailbox in found.mailboxes.items():
+            size = site.limits.quota if mailbox.quota is None else mailbox.quota
+            own = mailbox.quota_messages
+            limits = Limits(size, site.limits.quota_messages if own is None else own)
+            if mailbox.has_home and limits != Limits():
+                yield Name(domain, local), limits
 
 
 def check_places(place: Place) -> None:

@@ -39,7 +39,7 @@ def create(site: Site, place: Place, owner: Identity) -> None:
     for name, is_forwarded in names(site):
         extensions = f"&{name.local}@{name.domain}\n" if is_forwarded else "./Maildir/\n"
         homes.append((Path(home_of(place, name)), extensions.encode()))
-    told = _as_owner(owner, lambda: _make_all(homes))
+    told = as_owner(owner, lambda: _make_all(homes))
     if told:
         advice = f"chown {owner.uid}:{owner.gid} {place.mail}" if is_root() else f"look at {place.mail}"
         raise Temporary(f"unable to make the mailbox {told} as user {owner.uid}; {advice} (#4.3.0)")
@@ -48,7 +48,7 @@ def create(site: Site, place: Place, owner: Identity) -> None:
 def counts(maildirs: Sequence[Path], owner: Identity) -> list[int | None]:
     """How many messages lie in each Maildir of one owner; None where that cannot be told."""
     found: list[int | None] = json.loads(
-        _as_owner(owner, lambda: json.dumps([_count(path) for path in maildirs]))
+        as_owner(owner, lambda: json.dumps([_count(path) for path in maildirs]))
     )
     return found
 
@@ -97,7 +97,7 @@ def _count(maildir: Path) -> int | None:
         return None
 
 
-def _as_owner(owner: Identity, work: Callable[[], str]) -> str:
+def as_owner(owner: Identity, work: Callable[[], str]) -> str:
     """What `work` says, done by a child process that is the owner if we are root."""
     if not is_root():
         return work()

@@ -87,6 +87,7 @@ Network = Annotated[str, AfterValidator(names.network)]
 ClientNetwork = Annotated[str, AfterValidator(names.client_network)]
 FilePath = Annotated[str, AfterValidator(names.file_path)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Messages = Annotated[int, Field(ge=0, le=10**9)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Password = Annotated[
     str,
@@ -163,6 +164,8 @@ class Mailbox(Part):
         None, description="Addresses that get the mailbox's mail; a bare name is one of the same domain."
     )
     keep_copy: bool = Field(False, description="Whether mail that is forwarded stays in the mailbox as well.")
+    quota: Bytes | None = Field(None, description="How much mail it takes, if not what `limits` says.")
+    quota_messages: Messages | None = Field(None, description="How many messages it takes, likewise.")
 
     @property
     def has_password(self) -> bool:
@@ -242,6 +245,8 @@ class Limits(Part):
     message_size: Bytes = Field(
         50 * 1024**2, description="The largest message that is taken, such as 50M; 0 takes any size."
     )
+    quota: Bytes = Field(0, description="How much mail each mailbox takes, such as 2G; 0: any amount.")
+    quota_messages: Messages = Field(0, description="How many messages each mailbox takes; 0: any number.")
     queue_lifetime: Seconds = Field(604800, description="How long a delivery is tried again, such as 7d.")
 
 

@@ -16,6 +16,7 @@ import jinja2
 
 from appliance.formats import tcprules
 from appliance.formats.assign import compile_assign
+from appliance.formats.maildirsize import format_limits
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.site import deliveries, passwords, smarthosts, tree
 from appliance.site.addresses import Name
@@ -129,6 +130,7 @@ def _values(
         "parent_domain": _parent(site.hostname),
         "doublebounce": deliveries.doublebounce(site),
         "assignments": list(deliveries.assignments(site, place, surroundings)),
+        "quotas": [(name, format_limits(limits).decode()) for name, limits in deliveries.quotas(site)],
         "qmtp_routes": _qmtp_routes(site),
         "smtp_routes": {domain: hop for domain, hop in site.relay.routes.items() if isinstance(hop, str)},
         "smarthosts": smarthosts.lines(site),

@@ -108,6 +108,19 @@ def test_mailboxes_are_counted_by_what_is_rendered(folder: Path) -> None:
     )
 
 
+def test_how_full_a_mailbox_is_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = place_in(folder)
+    (place.mail / "example.org/alice/Maildir/maildirsize").write_text("1000S\n905 1\n")
+    (place.mail / "example.org/bob/Maildir/maildirsize").write_text("0S\n905 1\n")
+
+    run(folder, "status")
+
+    assert [90, None] == [found.percent for found in mailboxes_of(place)]
+    told = capsys.readouterr().out.splitlines()
+    assert "mailboxes\talice@example.org\t0\t90 % full" in told
+    assert "mailboxes\tbob@example.org\t0" in told
+
+
 def test_a_config_that_was_changed_since_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = place_in(folder)
     before = rendered(place)

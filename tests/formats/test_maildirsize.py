@@ -99,6 +99,14 @@ def test_a_limit_may_be_reached_and_not_exceeded(used: Usage, exceeds: bool) -> 
     assert not used.exceeds(Limits())
 
 
+def test_the_nearer_limit_says_how_full_it_is() -> None:
+    used = Usage(50, 9)
+
+    assert [50, 90, 90, 0] == [
+        used.percent(limits) for limits in (Limits(100), Limits(0, 10), Limits(100, 10), Limits())
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [

@@ -169,3 +169,11 @@ def test_an_archive_must_not_send_its_copies_on(address: str) -> None:
 @pytest.mark.parametrize("address", ["alice@example.org", "alice-log@example.net", "log@elsewhere.test"])
 def test_an_archive_is_a_mailbox_that_keeps_mail_or_lies_elsewhere(address: str) -> None:
     assert [] == told(f"{SITE}archive: {address}\n")
+
+
+@pytest.mark.parametrize("key", ["quota", "quota_messages"])
+def test_a_mailbox_that_only_forwards_needs_no_quota(key: str) -> None:
+    lines = f"{ALICE}  b: {{forward: x@y.test, KEY: 1000}}".replace("KEY", key)
+
+    assert_one(f"domains/example.org/mailboxes/b/{key}", "keeps no mail", with_domain(lines))
+    assert [] == told(with_domain(lines.replace("1000", "0")))

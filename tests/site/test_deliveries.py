@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.formats.maildirsize import Limits
 from appliance.formats.outcome import Permanent
 from appliance.site import deliveries
 from appliance.site.addresses import Name
@@ -154,3 +155,13 @@ def test_a_relative_folder_is_refused() -> None:
 
 def test_ordinary_folders_pass(tmp_path: Path) -> None:
     deliveries.check_places(place_in(tmp_path / "with blanks and 100%"))
+
+
+def test_a_mailbox_has_the_quota_of_all_or_its_own() -> None:
+    lines = f"{ALICE}  b: {{password: generate, quota: 0, quota_messages: 3}}\n  c: {{forward: x@y.test}}"
+    site = site_of(with_domain(lines) + "limits: {quota: 2K}\n")
+
+    assert {
+        Name("example.org", "alice"): Limits(2048, 0),
+        Name("example.org", "b"): Limits(0, 3),
+    } == dict(deliveries.quotas(site))

@@ -237,7 +237,7 @@ def test_what_is_commented_out_in_the_shipped_file_is_right_as_well(tmp_path: Pa
 
     site = load_bytes(text.encode())
 
-    assert {"alice", "bob", "carol", "dave"} == set(site.domains["example.test"].mailboxes)
+    assert {"alice", "bob", "carol", "dave", "erin"} == set(site.domains["example.test"].mailboxes)
     assert ({"timeoutremote", "tlshosts"}, ("10.0.0.2/32",)) == ({*site.control}, site.proxy.networks)
 
 
