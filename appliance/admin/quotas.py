@@ -1,7 +1,9 @@
 """Owns the way of quotas from config.yaml into the mailboxes: rendered, then written where the mail lies.
 
-    alice@example.org:2147483648S,10000C             a line of `quotas` in the rendered tree
+    alice@example.org:2147483648S,10000C             a line of control/quotas
     /mail/example.org/alice/Maildir/maildirsize      what deliveries, and a Dovecot on the same folder, go by
+
+smtpd reads of the file only whether there is one: if so, it asks whether a mailbox has room.
 
 A mailbox whose quota was taken out of config.yaml loses it; one that never had any there keeps what somebody
 else gave it.
@@ -28,13 +30,13 @@ Quotas = Mapping[Name, Limits]
 def rendered(place: Place) -> Quotas:
     """The quotas of the tree in force."""
     try:
-        lines = (tree.current(place) / "quotas").read_bytes().splitlines(keepends=True)
+        lines = (tree.current(place) / "control/quotas").read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
         return {}
     found = {}
     for line in lines:
         address, _, limits = line.partition(b":")
-        local, _, domain = address.decode().rpartition("@")
+        local, _, domain = address.decode("utf-8", "surrogateescape").rpartition("@")
         found[Name(domain, local)] = parse_maildirsize(limits).limits
     return found
 

@@ -164,11 +164,10 @@ class Conversation:
     def _answer_for(self, address: bytes, report: Report) -> Reply:
         if report.verdict is Verdict.DONE:
             return self._accept_recipient(address)
-        if report.verdict is Verdict.TRY_AGAIN:
-            return self._refuse(replies.CANNOT_TELL, address)  # not counted: it is our fault
-        if b"(#5.2.2)" in report.text:
-            return self._refuse(replies.MAILBOX_FULL, address)  # not counted: who knows it does not guess
-        return self._refuse_recipient(replies.NO_MAILBOX, address)
+        reply = replies.about_mailbox(report)
+        if reply is replies.NO_MAILBOX:
+            return self._refuse_recipient(reply, address)
+        return self._refuse(reply, address)  # not counted: who asks for one that is there does not guess
 
     def _accept_recipient(self, address: bytes) -> Reply:
         self.session.accept_recipient(address)

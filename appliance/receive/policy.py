@@ -48,6 +48,8 @@ class Policy:
     rewriter: Rewriter | None = None
     users: CdbFile | None = None
     """users/cdb, which anybody may read."""
+    has_quotas: bool = False
+    """Whether a mailbox may be full."""
 
     @classmethod
     def read(cls, place: Place) -> "Policy":
@@ -68,6 +70,7 @@ class Policy:
             badmailfrom=_lowered(control.lines("badmailfrom") or ()),
             rewriter=control.rewriter(me),
             users=CdbFile(place.users / "cdb"),
+            has_quotas=bool(control.lines("quotas")),
         )
 
     def terms(self, environment: Mapping[str, str]) -> Terms:
@@ -98,10 +101,11 @@ class Policy:
         return any(name in self.rcpthosts or (more and more.get(name) is not None) for name in names)
 
     def needs_asking(self, recipient: bytes) -> bool:
-        """Whether only lspawn can tell if a mailbox is there, as it must look into a home.
+        """Whether only lspawn can tell if a mailbox is there and has room, as it must look into a home.
 
         Not for what is remote, which another host knows, nor for whom users/assign gives a mailbox by his
-        whole name: without a .qmail his mail goes by the default delivery, so he always has one.
+        whole name: without a .qmail his mail goes by the default delivery, so he always has one, but
+        where there are quotas it may be full.
         """
         if self.rewriter is None:
             return True
@@ -113,7 +117,7 @@ class Policy:
             found = lookup(cdb, route.address.rpartition(b"@")[0]) if cdb is not None else None
         except (OSError, FormatError):
             return True  # lspawn has the sentence for it
-        return found is None or bool(found.dash or found.ext)
+        return self.has_quotas or found is None or bool(found.dash or found.ext)
 
     def with_local_name(self, address: bytes, own_literals: frozenset[bytes]) -> bytes:
         """user@[an address of this host] as user@localiphost."""

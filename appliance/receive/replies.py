@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from appliance.formats.outcome import Report, Verdict
 from appliance.protocols.smtp_events import Fault
 
 _STATUS = re.compile(rb"\(#([245]\.\d{1,3}\.\d{1,3})\)")
@@ -78,6 +79,13 @@ def temporary(sentence: str | bytes) -> Reply:
 def permanent(sentence: str | bytes) -> Reply:
     """Never, with the sentence of whoever says so."""
     return reply(554, _bytes(sentence))
+
+
+def about_mailbox(report: Report) -> Reply:
+    """Why a mailbox gets no mail, by a report that is not DONE."""
+    if report.verdict is Verdict.TRY_AGAIN:
+        return CANNOT_TELL
+    return MAILBOX_FULL if b"(#5.2.2)" in report.text else NO_MAILBOX
 
 
 def unexpected(number: str) -> Reply:

@@ -32,7 +32,7 @@ def take_up(place: Place, text: str) -> list[str]:
     """As the start does, of a tree that holds nothing else; gives the faults."""
     site, around, before = site_of(text), surroundings(), quotas.rendered(place)
     mailboxes.create(site, place, around.mail_owner)
-    files = {path: file for path, file in planned(site, place, around).items() if path == "quotas"}
+    files = {path: file for path, file in planned(site, place, around).items() if path == "control/quotas"}
     tree.put_in_force(place, files, around.identity_of)
     return quotas.put_in_force(place, before, around.mail_owner)
 
@@ -49,7 +49,7 @@ def lines(place: Place, name: Name) -> list[str] | None:
 def test_a_site_without_quotas_writes_nothing(place: Place) -> None:
     assert [] == take_up(place, config())
 
-    assert not (tree.current(place) / "quotas").exists()
+    assert not (tree.current(place) / "control/quotas").exists()
     assert ({}, None) == (quotas.rendered(place), lines(place, ALICE))
 
 

@@ -145,6 +145,15 @@ def test_whom_users_assign_names_whole_has_a_mailbox_and_nobody_else(tmp_path: P
     assert found.needs_asking(b"joe@virtual.test")
 
 
+def test_where_there_are_quotas_a_mailbox_is_asked_whether_it_has_room(tmp_path: Path) -> None:
+    found = policy(tmp_path, virtualdomains="virtual.test:virtual\n", quotas="joe@virtual.test:1000S\n")
+    (tmp_path / "users").mkdir()
+    (tmp_path / "users" / "cdb").write_bytes(compile_assign(b"=virtual-joe:v:1:1:/m/joe:::\n.\n"))
+
+    assert found.needs_asking(b"joe@virtual.test")
+    assert not found.needs_asking(b"joe@elsewhere.test")
+
+
 def test_the_greeting_is_smtpgreeting_or_me(tmp_path: Path) -> None:
     assert b"mx.lab.test" == policy(tmp_path).greeting
     assert b"hello" == policy(tmp_path, smtpgreeting="hello\n").greeting

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from appliance.formats.outcome import Report, Verdict
+from appliance.mailbox.quota import OVER_QUOTA
 from appliance.protocols.smtp_events import Fault
 from appliance.receive import replies
 from appliance.receive.replies import Reply
@@ -48,3 +50,15 @@ def test_ehlo_lists_the_extensions() -> None:
 
 def test_acceptance_names_time_and_message_as_qmail_does() -> None:
     assert b"250 ok 1795390072 qp 7\r\n" == replies.accepted(1795390072, 7).plain
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text", "reply"),
+    [
+        (Verdict.TRY_AGAIN, b"Temporary. (#4.2.1)", replies.CANNOT_TELL),
+        (Verdict.NEVER, b"Sorry, no mailbox here by that name. (#5.1.1)", replies.NO_MAILBOX),
+        (Verdict.NEVER, OVER_QUOTA.encode() + b"\n", replies.MAILBOX_FULL),
+    ],
+)
+def test_what_is_known_of_a_mailbox_is_said_in_our_words(verdict: Verdict, text: bytes, reply: Reply) -> None:
+    assert reply == replies.about_mailbox(Report(verdict, text))
