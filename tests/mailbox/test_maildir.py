@@ -1,10 +1,12 @@
 """Owns the check of Maildir deliveries: what lies in new, and that nothing else ever does."""
 
 import errno
+import multiprocessing
 import os
 import re
 import resource
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
@@ -15,6 +17,7 @@ from appliance.formats.outcome import Permanent, Temporary
 from appliance.mailbox import maildir
 from appliance.mailbox.body import Stored
 from appliance.mailbox.maildir import NO_MAILDIR, TEMPORARY_ERROR, MaildirDelivery, Names, clean, deliver
+from appliance.system.sync import sync_all
 
 HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
 BODY = b"Subject: s\n\ntext\n"
@@ -136,6 +139,49 @@ def test_a_name_taken_in_new_is_never_overwritten(
 
     assert sorted([b"another host's", HEAD + BODY]) == contents(box / "new")
     assert [] == os.listdir(box / "tmp")
+
+
+def deliver_as_a_twin(box: Path, who: int, count: int) -> None:
+    """One of many processes with the same number on hosts of one name, at a time that stands still."""
+    os.getpid = lambda: 7
+    time.time_ns = lambda: 1_800_000_000 * 10**9
+    for number in range(count):
+        body = b"%d of %d" % (number, who)
+        assert [None] == deliver([delivery(box, body)], Names("host", plain=True))
+
+
+def test_processes_that_take_each_other_for_themselves_lose_nothing(box: Path) -> None:
+    """Two hosts share a volume, and their names, process numbers and clocks are the same."""
+    context = multiprocessing.get_context("fork")
+    twins = [context.Process(target=deliver_as_a_twin, args=(box, who, 25)) for who in range(4)]
+    for twin in twins:
+        twin.start()
+    for twin in twins:
+        twin.join(60)
+
+    assert [0] * 4 == [twin.exitcode for twin in twins]
+    assert sorted(HEAD + b"%d of %d" % (n, who) for n in range(25) for who in range(4)) == contents(
+        box / "new"
+    )
+    assert [] == os.listdir(box / "tmp")
+
+
+def test_a_message_is_on_the_disk_before_it_is_seen_and_its_name_before_it_is_reported(
+    box: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[str], int]] = []
+
+    def noted(descriptors: Sequence[int]) -> list[OSError | None]:
+        folders = [Path(os.readlink(f"/proc/self/fd/{descriptor}")) for descriptor in descriptors]
+        named = [path.name if path.is_dir() else path.parent.name for path in folders]
+        seen.append((named, len(os.listdir(box / "new"))))
+        return sync_all(descriptors)
+
+    monkeypatch.setattr(maildir, "sync_all", noted)
+
+    deliver([delivery(box), delivery(box)], Names())
+
+    assert [(["tmp", "tmp"], 0), (["new"], 2)] == seen
 
 
 def test_a_host_without_a_free_name_defers_and_leaves_nothing(box: Path) -> None:
