@@ -1,6 +1,8 @@
 """Owns `toaster apply`: config.yaml is rendered, put in force, and taken up by the running daemons."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +21,7 @@ def apply(context: Context, config: Path | None, as_json: bool) -> None:
 
     No session is dropped: daemons read again what concerns them; only one whose ports changed is started
     anew. If config.yaml has a fault, all faults are told and what was in force stays in force.
+    Exit code 1: that, or a mailbox whose quota could not be set.
 
     \b
     Example:
@@ -35,29 +38,31 @@ def apply(context: Context, config: Path | None, as_json: bool) -> None:
         # HUP first: a daemon that has only just been started would die of it.
         told = supervisor.read_again(context.place)
         words = supervisor.take_up(context.place)
-    by_hand = tree.by_hand(context.place)
+    done = {
+        "tree": str(after),
+        "changed": before != after,
+        "read_again": told,
+        "by_hand": tree.by_hand(context.place),
+        "supervisor": words,
+        "faults": faults,
+    }
     if as_json:
-        changed = before != after
-        output.as_json(
-            {
-                "tree": str(after),
-                "changed": changed,
-                "read_again": told,
-                "by_hand": by_hand,
-                "supervisor": words,
-                "faults": faults,
-            }
-        )
-        return
-    output.say(
-        f"In force: {after}" if before != after else "Nothing changed in what is rendered.", output.GOOD
-    )
-    output.say(f"Told to read again: {', '.join(told)}" if is_running else "No daemon is running here.")
-    for line in words:
+        output.as_json(done)
+    else:
+        _show(done, is_running)
+    raise SystemExit(1 if faults else 0)
+
+
+def _show(done: Mapping[str, Any], is_running: bool) -> None:
+    in_force = f"In force: {done['tree']}" if done["changed"] else "Nothing changed in what is rendered."
+    output.say(in_force, output.GOOD)
+    told = f"Told to read again: {', '.join(done['read_again'])}"
+    output.say(told if is_running else "No daemon is running here.")
+    for line in done["supervisor"]:
         output.say(f"supervisor: {line}")
-    for name in by_hand:
+    for name in done["by_hand"]:
         output.say(f"{name} is there by hand and stays as it is.", output.DOUBTFUL)
-    for fault in faults:
+    for fault in done["faults"]:
         output.say(fault, output.BAD)
 
 

@@ -154,7 +154,7 @@ def test_apply_says_what_could_not_be_set(open_folder: Path, capsys: pytest.Capt
     (open_folder / "config.yaml").write_text(config(", quota: 1K"))
     capsys.readouterr()
 
-    run(open_folder, "apply")
+    assert 1 == run(open_folder, "apply")
 
     assert "The quota of alice@example.org was not set" in capsys.readouterr().out
 

@@ -18,6 +18,7 @@ from appliance.formats import (
     handin,
     header,
     mailboxes,
+    maildirsize,
     moment,
     netstring,
     qsbmf,
@@ -291,6 +292,9 @@ TARGETS = (
         "smarthosts",
         _parses(lambda text: len(smarthosts.parse_smarthosts(text.split(b"\n")))),
         (b"a.test:h:25 u p\n",),
+    ),
+    Target(
+        "maildirsize", _parses(maildirsize.parse_maildirsize), (b"2000S,10C\n1000 2\n-5 -1\n", b"0S\n0 0\n")
     ),
     Target("netstrings", _parses(netstring.parse_netstrings), (b"5:hello,0:,", b"0000000003:abc,")),
     Target(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from appliance.mailbox.quota import TOO_LARGE
 from tests.support.mailroom import BODY, QueueEnd, letters_in, make_maildir, queue_end
 
 HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
@@ -71,6 +72,12 @@ def test_everything_is_delivered_from_a_file_and_from_a_pipe(home: Path, queue: 
     assert [b"Delivered-To: alice@h.test\n" + BODY] == [body for _, body in queue.taken]
     (name,) = os.listdir(home / "Maildir" / "new")
     assert re.fullmatch(r"[0-9]+\.[0-9]+\.[^/]+", name)
+
+
+def test_a_full_mailbox_refuses_for_good(home: Path) -> None:
+    (home / "Maildir/maildirsize").write_text("10S\n10 1\n")
+
+    assert Done(100, "", TOO_LARGE + "\n") == qmail_local(home)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.frame import FrameBuffer
+from appliance.formats.maildirsize import Usage, parse_maildirsize
 from appliance.formats.outcome import Report, Verdict
 from appliance.local.delivery import Terms
 from appliance.local.worker import MOST_PROGRAMS, NO_MESSAGE, REPORT_LIMIT, Worker
 from appliance.mailbox.maildir import NO_MAILDIR
 from appliance.mailbox.mbox import MboxDelivery, open_box, try_lock
+from appliance.mailbox.quota import OVER_QUOTA
 from appliance.protocols import spawn
 from appliance.queue.client import QueueClient
 from tests.support.mailroom import BODY, QueueEnd, instruction_for, letters_in, make_maildir, queue_end
@@ -257,6 +259,23 @@ def test_questions_are_answered(lspawn: Lspawn, home: Path) -> None:
     answers = lspawn.hear(2)
 
     assert (Verdict.DONE, Verdict.NEVER) == (answers[0].verdict, answers[1].verdict)
+
+
+def test_a_full_maildir_refuses_for_good_and_says_so_to_no_log(
+    lspawn: Lspawn, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    size = len(HEAD + BODY)
+    (home / "Maildir/maildirsize").write_text(f"{3 * size}S\n0 0\n")
+    lspawn.hand_over(1)
+    for number in range(5):
+        lspawn.deliver(number, 1, instruction_for(home))
+
+    reports = list(lspawn.hear(5).values())
+
+    assert 3 == reports.count(report(Verdict.DONE, MAILDIR))
+    assert 2 == reports.count(report(Verdict.NEVER, OVER_QUOTA.encode() + b"\n"))
+    assert Usage(3 * size, 3) == parse_maildirsize((home / "Maildir/maildirsize").read_bytes()).used
+    assert "unable to deliver" not in capfd.readouterr().err
 
 
 def test_tmp_is_cleaned_once_in_a_while(lspawn: Lspawn, home: Path) -> None:
