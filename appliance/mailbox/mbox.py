@@ -4,8 +4,8 @@
     Return-Path, Delivered-To, message, every line of the shape >*From_ with one more >
     empty line
 
-The lock is flock(2) on the file itself, as qmail-local's; what fails is cut off again. Whoever waits for
-the lock calls `try_lock` again: nothing here blocks.
+The lock is flock(2) on the file itself, as qmail-local's, and fcntl(2)'s, which most programs that read
+mboxes take; what fails is cut off again. Whoever waits for the lock calls `try_lock` again: nothing blocks.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import fcntl
 import os
 import re
 import stat
+import struct
 from collections.abc import Iterator
 from mmap import mmap
 from typing import NamedTuple
@@ -29,6 +30,7 @@ LOCK_PATIENCE_S = 30
 FROM = re.compile(rb"^(?=>*From )", re.MULTILINE)
 _NULL = os.makedev(1, 3)
 _PIECE = 1 << 20
+_WHOLE_FILE = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock
 
 
 class MboxDelivery(NamedTuple):
@@ -59,7 +61,12 @@ def try_lock(descriptor: int) -> bool:
     """Lock the file for us; False while somebody else holds it. Without locks (some NFS) nobody does."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        # Of the open file, not of the process: on NFS both locks are one there, and must have one owner.
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
+    except (BlockingIOError, PermissionError):  # fcntl may say either
+        # Who holds the second may wait for the first: keep neither.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         return False
     except OSError:
         return True

@@ -3,6 +3,8 @@
 import os
 import resource
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,16 @@ from appliance.mailbox.body import Body, Stored
 from appliance.mailbox.mbox import MboxDelivery, append, open_box, try_lock
 
 HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
+_READER = """
+import fcntl, sys
+box = open(sys.argv[1], "r+")
+fcntl.lockf(box, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read(1)
+fcntl.flock(box, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print(flush=True)
+sys.stdin.read()
+"""
 FROM_LINE = b"From s@x.test Sun Nov 22 23:35:16 2026\n"
 
 
@@ -124,6 +136,24 @@ def test_a_locked_mbox_waits(tmp_path: Path) -> None:
     os.close(holder)
     assert try_lock(other)
     os.close(other)
+
+
+def test_a_reader_that_locks_by_fcntl_is_waited_for_and_not_kept_waiting(tmp_path: Path) -> None:
+    """mutt, procmail and Dovecot do; a lock of our own in the same process would not be in the way."""
+    box = tmp_path / "box"
+    ours = open_box(delivery(box))
+    reader = [sys.executable, "-c", _READER, str(box)]
+    with subprocess.Popen(reader, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as reading:
+        assert reading.stdin
+        assert reading.stdout
+        assert b"\n" == reading.stdout.readline()
+
+        assert not try_lock(ours)
+
+        reading.stdin.write(b"x")
+        assert b"\n" == reading.stdout.readline()
+    assert try_lock(ours)
+    os.close(ours)
 
 
 def test_a_failed_append_leaves_the_mbox_as_it_was(tmp_path: Path) -> None:
