@@ -166,7 +166,7 @@ class Walk:
 
     def _obey(self, user: Assignment, content: bytes, depth: int) -> None:
         default = (self._control.read("defaultdelivery") or b"./Maildir/").strip()
-        for order in dotqmail.parse_dotqmail(content, False, default):
+        for order in dotqmail.parse_dotqmail(content, False, dotqmail.default_of(user.user, default)):
             match order:
                 case dotqmail.Maildir(path):
                     self._file(depth, "maildir", os.path.normpath(os.path.join(user.home, path)))

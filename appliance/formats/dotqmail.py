@@ -89,6 +89,16 @@ def _instructions(content: bytes, forward_only: bool) -> Iterator[Instruction]:
             return
 
 
+def default_of(user: bytes, default: bytes) -> bytes:
+    """Give control/defaultdelivery for a user: `$USER` in a path is his name; programs have the variable."""
+    if b"$USER" not in default:
+        return default
+    lines = default.split(b"\n")
+    return b"\n".join(
+        line.replace(b"$USER", user) if line.startswith((b".", b"/")) else line for line in lines
+    )
+
+
 def candidates(dash: bytes, ext: bytes) -> Iterator[Candidate]:
     """Give the files to look for, the first that exists counts; after the last one nobody has this name.
 

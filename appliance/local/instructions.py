@@ -47,15 +47,16 @@ def enter_home(home: bytes) -> bool:
 
 def find(instruction: Instruction) -> Found:
     """The orders for a recipient, in his home; Permanent if nobody has this name, Temporary if untold."""
+    default = dotqmail.default_of(instruction.user, instruction.default_delivery)
     for candidate in dotqmail.candidates(instruction.dash, instruction.extension):
         descriptor = _open(candidate.name)
         if descriptor is not None:
             content, executable = _read(descriptor, candidate.name)
-            orders = dotqmail.parse_dotqmail(content, executable, instruction.default_delivery)
+            orders = dotqmail.parse_dotqmail(content, executable, default)
             return Found(orders, candidate.default)
     if instruction.dash:
         raise Permanent(NO_MAILBOX)
-    return Found(dotqmail.parse_dotqmail(b"", False, instruction.default_delivery), None)
+    return Found(dotqmail.parse_dotqmail(b"", False, default), None)
 
 
 def forward_sender(instruction: Instruction) -> bytes:

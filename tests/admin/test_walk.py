@@ -265,6 +265,8 @@ def test_a_user_of_this_host_gets_his_mail(
 
     assert [End("maildir", f"{home}/Maildir")] == ends(place, "Joe@mail.example.org")
     assert [End("relay", "the MX of y.test")] == ends(place, "joe-list@mail.example.org")
+    (place.control / "defaultdelivery").write_text("/var/mail/$USER\n")
+    assert [End("mbox", "/var/mail/joe")] == ends(place, "Joe@mail.example.org")
 
 
 def test_a_folder_without_users_assign_is_walked_as_well(place: Place) -> None:

@@ -16,6 +16,7 @@ from appliance.formats.dotqmail import (
     Mbox,
     Program,
     candidates,
+    default_of,
     forward_sender,
     owner_names,
     parse_dotqmail,
@@ -77,6 +78,13 @@ def test_an_empty_file_means_the_default_delivery_whatever_its_x_bit() -> None:
     assert (Program(b"preline procmail"),) == parse_dotqmail(b"", False, b"|preline procmail")
     assert (Program(b"p"), Mbox(b"./Mailbox")) == parse_dotqmail(b"", True, b"|p\n./Mailbox")
     assert (Fault(BLANK),) == parse_dotqmail(b"", False, b"")
+
+
+def test_the_default_delivery_of_a_user_may_name_him_in_a_path() -> None:
+    default = b'|dot-forward .forward\n|log "$USER"\n/var/mail/$USER\n./of-$USER/'
+
+    assert b'|dot-forward .forward\n|log "$USER"\n/var/mail/joe\n./of-joe/' == default_of(b"joe", default)
+    assert b"./Maildir/" == default_of(b"joe", b"./Maildir/")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,17 @@ def test_a_plain_address_without_a_file_has_the_default_delivery(home: Path) -> 
     assert Found((Maildir(b"./Maildir/"),), None) == find(instruction_for(home))
 
 
+def test_the_default_delivery_may_be_a_file_named_for_the_user(home: Path) -> None:
+    central = (Mbox(b"/var/mail/alice"),)
+    instruction = instruction_for(home, default_delivery=b"/var/mail/$USER")
+
+    assert central == find(instruction).orders
+    (home / ".qmail").touch()
+    assert central == find(instruction).orders
+    (home / ".qmail").write_text("./$USER\n")
+    assert box("$USER") == find(instruction).orders
+
+
 def test_an_extension_without_a_file_is_nobody(home: Path) -> None:
     (home / ".qmail").write_text("./plain\n")
 
