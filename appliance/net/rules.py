@@ -17,7 +17,9 @@ class Rules:
 
     def __init__(self, path: Path) -> None:
         """Read the file; Temporary if it is missing or no cdb."""
+        self._path = path
         try:
+            self._seen = _stamp(path)
             self._cdb = Cdb(path.read_bytes())
             tcprules.lookup(self._cdb, "192.0.2.1")  # a file cut short is found now, not at a connection
         except OSError as error:
@@ -25,6 +27,15 @@ class Rules:
         except FormatError as error:
             raise Temporary(f"unable to read {path}: {error}") from error
         self._known: dict[str, Rule] = {}
+
+    def changed(self) -> bool:
+        """Whether another file lies in its place since it was read, or since this was last asked."""
+        try:
+            now = _stamp(self._path)
+        except OSError:
+            return False
+        before, self._seen = self._seen, now
+        return now != before
 
     def of(self, address: str) -> Rule:
         """What the rules say about a peer whose name is not looked up; a damaged file denies."""
@@ -38,3 +49,8 @@ class Rules:
                 rule = _DENY
             self._known[address] = rule
         return rule
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    state = path.stat()
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns

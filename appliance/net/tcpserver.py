@@ -178,11 +178,21 @@ class Server:
 
     def _read_rules(self) -> None:
         for name in {bound.listener.name for bound in self._bound}:
-            try:
-                self._rules[name] = Rules(self._settings.place.rules / f"tcp.{name}.cdb")
-            except Temporary as error:
-                kept = "keeping the old rules" if name in self._rules else "dropping all connections"
-                log.line(f"tcpserver: warning: {kept}, {error.sentence}")
+            self._read_rules_of(name)
+
+    def _read_rules_of(self, name: str) -> None:
+        try:
+            self._rules[name] = Rules(self._settings.place.rules / f"tcp.{name}.cdb")
+        except Temporary as error:
+            kept = "keeping the old rules" if name in self._rules else "dropping all connections"
+            log.line(f"tcpserver: warning: {kept}, {error.sentence}")
+
+    def _rules_now(self, name: str) -> Rules | None:
+        """The rules of a listener; those that tcprules has made since count without a signal."""
+        rules = self._rules.get(name)
+        if rules is None or rules.changed():
+            self._read_rules_of(name)
+        return self._rules.get(name)
 
     def _end_session(self, connection: Connection) -> None:
         if connection.on_stop is not None:
@@ -269,7 +279,7 @@ class Server:
         local_host = self._settings.local_host
         ends = f"{local_host}:{local.address}:{local.port} :{remote.address}::{remote.port}"
         self._say(f"tcpserver: pid {number} from {remote.address}")
-        rules = self._rules.get(listener.name)
+        rules = self._rules_now(listener.name)
         rule = None if rules is None else rules.of(remote.address)
         if rule is None or not rule.allow or from_address > self._settings.concurrency_per_address:
             reason = "" if rule is None or not rule.allow else " too many connections from this address"

@@ -35,6 +35,19 @@ def test_an_answer_is_kept_while_the_file_changes(tmp_path: Path) -> None:
     assert not found.of("192.0.2.7").allow
 
 
+def test_a_new_file_is_noticed_once_and_a_missing_one_is_none(tmp_path: Path) -> None:
+    found = rules(tmp_path, b":deny\n")
+    path = tmp_path / "tcp.smtp.cdb"
+    assert not found.changed()
+
+    path.write_bytes(compile_rules(b"10.:deny\n"))
+    assert found.changed()
+    assert not found.changed()
+
+    path.unlink()
+    assert not found.changed()
+
+
 def test_more_peers_than_are_kept_are_answered(tmp_path: Path) -> None:
     found = rules(tmp_path, b"10.0.255.:deny\n")
 

@@ -254,6 +254,18 @@ def test_a_proxy_that_names_no_client_may_not_relay_for_him(rig: Rig) -> None:
     play(rig, story)
 
 
+def test_rules_that_tcprules_made_count_from_the_next_connection_on(rig: Rig) -> None:
+    async def story() -> None:
+        assert await rig.ask()
+        rig.rules = b"127.:deny\n"
+        rig.write()
+        assert b"" == await rig.ask(until_end=True)
+        (rig.place.rules / "tcp.smtp.cdb").unlink()
+        assert b"" == await rig.ask(until_end=True)
+
+    play(rig, story)
+
+
 def test_hup_takes_new_rules_and_limits_and_drops_nobody(rig: Rig) -> None:
     async def story() -> None:
         async with peer(rig) as (reader, writer):
