@@ -60,8 +60,11 @@ class Internet:
         return NextHop(at=(address, self.port))
 
     @contextmanager
-    def host(self, name: str, address: str, within: tuple[str, ...] = ()) -> Iterator["Host"]:
-        """A host with qmail, running; it knows no domain but its own name. `within`: see Site."""
+    def host(self, name: str, address: str, within: tuple[str, ...] = (), more: str = "") -> Iterator["Host"]:
+        """A host with qmail, running; it knows no domain but its own name.
+
+        `within`: see Site; `more` is what else stands in config.yaml.
+        """
         self.know(name, A=[address])
         environ = {
             "TOASTER_NAMESERVER": self.names.at,
@@ -69,7 +72,7 @@ class Internet:
             "TOASTER_BIND": address,
             "PORT_BASE": str(self.base),
         }
-        with site(_CONFIG.format(name=name), environ) as new:
+        with site(_CONFIG.format(name=name) + more, environ) as new:
             new.base, new.within = self.base, within
             new.up()
             yield Host(new, address)
@@ -122,13 +125,16 @@ class Host:
         self.shell(f"{command} <{path}")
         return Letter(token, f"\n{token}\n".encode())
 
-    def receive(self, to: str) -> Letter:
-        """Let another host hand in a letter by SMTP, as soon as it is taken: files were edited just now."""
-        new = letter()
+    def receive(self, to: str, client: str = "", content: bytes = b"") -> Letter:
+        """Let another host hand in a letter by SMTP, as soon as it is taken: files were edited just now.
+
+        `client` is its address, if that matters.
+        """
+        new = Letter(secrets.token_hex(8), content) if content else letter()
         lines = new.content.replace(b"\n", b"\r\n")
 
         def hand_in() -> bool:
-            with self._session() as session, suppress(smtplib.SMTPRecipientsRefused):
+            with self._session(client) as session, suppress(smtplib.SMTPRecipientsRefused):
                 return not session.sendmail("stranger@outside.test", to, lines)
             return False
 
@@ -147,8 +153,9 @@ class Host:
         with socket.socket() as probe:
             return probe.connect_ex((self.address, self.site.port(SMTP))) == errno.ECONNREFUSED
 
-    def _session(self) -> smtplib.SMTP:
-        return smtplib.SMTP(self.address, self.site.port(SMTP), timeout=10)
+    def _session(self, client: str = "") -> smtplib.SMTP:
+        source = (client, 0) if client else None
+        return smtplib.SMTP(self.address, self.site.port(SMTP), timeout=10, source_address=source)
 
     def wait_for_log(self, text: str, since: int = 0) -> str:
         """The log from some place on, once a text is in it."""
