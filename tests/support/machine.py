@@ -42,6 +42,20 @@ class Machine:
         mount = f"mount --bind {shlex.quote(str(mine))} {shlex.quote(str(place))} || exit 1\n"
         self._script.write_text(mount + self._script.read_text())
 
+    def finally_instead(self, place: Path, mine: Path) -> None:
+        """The same for what is started from now on; mine may lie in what replaced another place."""
+        mount = f"mount --bind {shlex.quote(str(mine))} {shlex.quote(str(place))} || exit 1\n"
+        self._script.write_text(self._script.read_text().replace('exec "$@"', mount + 'exec "$@"'))
+
+    def etc(self) -> Path:
+        """A folder /etc that may be written to, with no more than what programs need."""
+        mine = self._folder / "etc"
+        shutil.copytree("/etc/alternatives", mine / "alternatives", symlinks=True)
+        for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "hosts"):
+            shutil.copy(Path("/etc", name), mine)
+        self.instead(Path("/etc"), mine)
+        return mine
+
     def account(self, name: str, number: int, home: Path) -> None:
         """A user of this machine."""
         with self._passwd.open("a") as passwd:
