@@ -1,0 +1,103 @@
+"""Owns the MTA that a host had before: a real Postfix with a folder of its own, for users of a Machine."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.machine import Machine
+from tests.support.waiting import wait_for
+
+_MAIN = """\
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/var
+maillog_file = {folder}/log
+maillog_file_prefixes = {folder}
+myhostname = {name}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mydestination = {name}
+mynetworks = 127.0.0.0/8
+alias_maps =
+alias_database =
+local_recipient_maps =
+local_header_rewrite_clients =
+mail_spool_directory = {folder}/spool
+transport_maps = inline:{{{routes}}}
+disable_dns_lookups = yes
+smtp_host_lookup = native
+smtpd_peername_lookup = no
+smtpd_tls_security_level = none
+smtp_tls_security_level = none
+"""
+_MASTER = """\
+{address}:{port} inet n - n - - smtpd
+cleanup    unix n - n - 0 cleanup
+qmgr       unix n - n 300 1 qmgr
+rewrite    unix - - n - - trivial-rewrite
+bounce     unix - - n - 0 bounce
+defer      unix - - n - 0 bounce
+trace      unix - - n - 0 bounce
+proxymap   unix - - n - - proxymap
+smtp       unix - - n - - smtp
+error      unix - - n - - error
+retry      unix - - n - - error
+local      unix - n n - - local
+anvil      unix - - n - 1 anvil
+postlog    unix-dgram n - n - 1 postlogd
+"""
+
+
+class OldMta:
+    """A Postfix that runs; it delivers into `spool`, or as ~/.forward says."""
+
+    def __init__(self, folder: Path, postfix: list[str]) -> None:
+        self.spool = folder / "spool"
+        self._log = folder / "log"
+        self._postfix = postfix
+        self._running = subprocess.Popen(
+            [*postfix, "start-fg"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    @property
+    def log(self) -> str:
+        """What Postfix logged."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def up(self) -> None:
+        """Wait until it takes mail."""
+        wait_for(lambda: "daemon started" in self.log or self._running.poll() is not None)
+        assert self._running.poll() is None, self.log
+
+    def stop(self) -> None:
+        """End it and all its processes, for good."""
+        if self._running.poll() is None:
+            subprocess.run([*self._postfix, "stop"], capture_output=True, check=False, timeout=60)
+            self._running.wait(30)
+
+
+@contextmanager
+def old_mta(
+    machine: Machine, name: str, address: str, port: int, routes: Mapping[str, str]
+) -> Iterator[OldMta]:
+    """Postfix for one name; `routes` are the addresses of next hops by domain, at the same port."""
+    folder = Path(tempfile.mkdtemp(prefix="postfix-"))
+    folder.chmod(0o755)
+    for part in ("etc", "queue", "var", "spool"):
+        (folder / part).mkdir()
+    os.chown(folder / "var", pwd.getpwnam("postfix").pw_uid, -1)
+    hops = ", ".join(f"{domain}=smtp:[{hop}]:{port}" for domain, hop in routes.items())
+    (folder / "etc/main.cf").write_text(_MAIN.format(folder=folder, name=name, routes=hops))
+    (folder / "etc/master.cf").write_text(_MASTER.format(address=address, port=port))
+    mta = OldMta(folder, [*machine.words, "postfix", "-c", str(folder / "etc")])
+    try:
+        mta.up()
+        yield mta
+    finally:
+        mta.stop()
+        shutil.rmtree(folder)
