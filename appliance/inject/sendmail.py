@@ -3,8 +3,8 @@
     sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]
 
 A message on standard input goes to the arguments, with -t also to its header's recipients; a line with only
-a dot does not end it. -bp lists the queue, -bs speaks SMTP. Options of other sendmails are taken, and mean
-nothing here.
+a dot does not end it. -f '<>' makes it a message that does not bounce. -bp lists the queue, -bs speaks SMTP.
+Options of other sendmails are taken, and mean nothing here.
 """
 
 import os
@@ -64,8 +64,10 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
             recipients_of_header = True
     words = ["-H" if recipients_of_header else "-a"]
     if sender is not None:
-        words += ["-f", sender]
-        _write_as(sender, changed)
+        address = sender[1:-1] if sender[:1] + sender[-1:] == "<>" else sender
+        words += ["-f", address]
+        if sender != "<>":
+            _write_as(address, changed)
     return inject.main([*words, "--", *recipients], changed)
 
 

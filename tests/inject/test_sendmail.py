@@ -58,6 +58,49 @@ def test_a_sender_is_the_author_too(
     assert b"From: s@y.test\n" in request.body
 
 
+@pytest.mark.parametrize(
+    ("sender", "to", "caller", "words"),
+    [
+        ("alice@mx.test", "a@x.test", "Debian's cron", "-FCronDaemon -i -B8BITMIME -oem a@x.test"),
+        ("root@mx.test", "to@x.test", "cronie", "-FCronDaemon -i -B8BITMIME -oem -oi -t -f root"),
+        ("alice@mx.test", "bob@mx.test", "systemd-cron", "-i -B 8BITMIME bob"),
+        ("alice@mx.test", "bob@mx.test", "anacron", "-FAnacron -odi bob"),
+        ("alice@mx.test", "bob@mx.test", "at", "-i bob"),
+        ("alice@mx.test", "to@x.test", "PHP, logwatch, mdadm", "-t -i"),
+        ("www@y.test", "to@x.test", "PHP with a sender", "-t -i -fwww@y.test"),
+        ("alice@mx.test", "to@x.test", "sudo", "-t"),
+        ("alice@mx.test", "to@x.test", "reportbug", "-oi -oem -t"),
+        ("s@y.test", "a@x.test", "git send-email", "-f s@y.test -i a@x.test"),
+        ("s@y.test", "to@x.test", "bsd-mailx -r", "-i -t -f s@y.test"),
+        ("alice@mx.test", "to@x.test", "bsd-mailx -v", "-i -t -v"),
+        ("s@y.test", "a@x.test", "s-nail -r", "-i -f s@y.test -- a@x.test"),
+        ("s@y.test", "a@x.test", "mutt", "-oem -oi -f s@y.test -- a@x.test"),
+        ("alice@mx.test", "a@x.test", "Emacs", "-oi -oem -odb a@x.test"),
+        ("s@y.test", "to@x.test", "Emacs with a sender", "-oi -fs@y.test -oem -odb -t"),
+        ("alice@mx.test", "a@x.test", "procmail", "-oi a@x.test"),
+        ("s@y.test", "a@x.test", "majordomo", "-oi -oee -fs@y.test a@x.test"),
+        ("", "a@x.test", "vacation", "-f <> -- a@x.test"),
+        ("", "a@x.test", "Dovecot", "-i -f <> -- a@x.test"),
+        ("s@y.test", "a@x.test", "a script", "-f<s@y.test> a@x.test"),
+    ],
+)
+def test_programs_call_it_as_they_call_sendmail(
+    tmp_path: Path, queue: QueueServer, environ: dict[str, str], sender: str, to: str, caller: str, words: str
+) -> None:
+    request = queued(tmp_path, queue, environ, *words.split())
+
+    envelope = request.envelope
+    assert (sender.encode(), (to.encode(),)) == (envelope.sender, envelope.recipients), caller
+
+
+def test_a_message_that_does_not_bounce_keeps_its_author(
+    tmp_path: Path, queue: QueueServer, environ: dict[str, str]
+) -> None:
+    request = queued(tmp_path, queue, environ, "-f", "<>", "a@x.test")
+
+    assert b'From: "Alice" <alice@mx.test>\n' in request.body
+
+
 def test_a_full_name_may_be_given(tmp_path: Path, queue: QueueServer, environ: dict[str, str]) -> None:
     request = queued(tmp_path, queue, environ, "-F", "Full Name", "a@x.test")
 
