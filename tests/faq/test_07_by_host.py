@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.by_hand import Host, Internet, instruct, lies_in, maildir
+from tests.support.by_hand import Host, Internet, instruct, lies_in, maildir, took
 from tests.support.letter import Letter
 from tests.support.waiting import wait_for
 
@@ -87,3 +87,20 @@ def test_q07_4_a_large_network(internet: Internet) -> None:
         assert goes_by_mailhost(mailhost.receive("bob@movie.edu"))
         wait_for(lambda: goes_by_mailhost(bobshost.send("bob@movie.edu", sender="bob@bobshost.movie.edu")))
         assert "Default host name is movie.edu.\n" in bobshost.shell("qmail-showctl")
+        text = lies_in(bob / "Maildir", bobshost.write("USER=joe qmail-inject", "To: bob"))
+        assert b"\nFrom: joe@movie.edu\nTo: bob@movie.edu\n" in text
+        assert text.startswith(b"Return-Path: <joe@movie.edu>\n")
+
+
+def test_q07_4_many_users_by_fastforward(internet: Internet, pokey: Host) -> None:
+    with internet.sink("annshost.movie.edu", "127.0.0.5") as annshost:
+        pokey.shell("echo movie.edu:alias-movie >> control/virtualdomains")
+        pokey.shell("echo movie.edu >> control/rcpthosts")
+        pokey.shell("svc -h /service/qmail")
+        table = "ann@movie.edu: ann@annshost.movie.edu; director@movie.edu: ann@movie.edu;"
+
+        pokey.shell(f"echo '{table}' | setforward alias/movie.cdb alias/movie.tmp")
+        pokey.shell("echo '|fastforward -d movie.cdb' > alias/.qmail-movie-default")
+
+        for name in ("ann", "Director"):
+            assert (b"ann@annshost.movie.edu",) == took(annshost, pokey.receive(f"{name}@movie.edu"))

@@ -154,6 +154,18 @@ def test_q08_7_procmail(machine: Machine, zippy: Host) -> None:
     lies_in(joe / "Maildir", as_ever)
 
 
+def test_q08_7_procmail_out_of_a_forward_file(machine: Machine, zippy: Host) -> None:
+    """What a user of sendmail had in .forward, in procmail's own words, goes on by dot-forward."""
+    ida = zippy.user("ida")
+    machine.account("ida", ida.stat().st_uid, ida)
+    instruct(ida, ".procmailrc", "DEFAULT=$HOME/Maildir/")
+    instruct(ida, ".forward", "\"|IFS=' ' && exec procmail -f- || exit 75 #ida\"")
+
+    instruct(ida, ".qmail", "|dot-forward .forward", "./elsewhere/")
+
+    lies_in(ida / "Maildir", zippy.receive("ida@zippy.af.mil"))
+
+
 def test_q08_8_a_filter(pokey: Host) -> None:
     pat = pokey.user("pat")
     _program(pokey.site.place.home / "bin" / "filter", 'sed "2i X-Filtered: by $USER" >> mbox')

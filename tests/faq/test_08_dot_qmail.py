@@ -43,6 +43,9 @@ def test_q08_3_forward_files(pokey: Host) -> None:
     lies_in(sue / "Maildir", only_sue)
     assert [] == [one for one in (joe / "Maildir" / "new").iterdir() if only_sue.is_in(one.read_bytes())]
 
+    told = pokey.shell(f"cd {joe}; USER=joe dot-forward -n .forward 2>&1 || [ $? = 99 ]")
+    assert "forward sue@pokey.af.mil\n" == told
+
     admin = pokey.site.place.mail / "pokey.af.mil.test" / "admin"  # a mailbox of config.yaml
     instruct(admin, ".qmail", "|dot-forward .forward", "./Maildir/")
     instruct(admin, ".forward", "\\admin, sue@pokey.af.mil")
@@ -75,6 +78,56 @@ def test_q08_4_etc_aliases(pokey: Host) -> None:
     assert b"Return-Path: <owner-workers@pokey.af.mil>\n" in lies_in(kim / "Maildir", both)
     lies_in(list_owner / "Maildir", pokey.receive("owner-workers@pokey.af.mil"))
 
+    told = pokey.shell(
+        f"RECIPIENT=staff@pokey.af.mil SENDER=x@y.test fastforward -n {folder}/aliases.cdb 2>&1"
+    )
+    assert {"from <x@y.test>", "to <boss@pokey.af.mil>", "to <kim@pokey.af.mil>"} == set(told.splitlines())
+    printed = pokey.shell(f"printforward < {folder}/aliases.cdb")
+    assert "manager@:\n, &staff@pokey.af.mil\n;\n" in printed
+    assert "&boss@pokey.af.mil\n" in pokey.shell(f"printmaillist < {folder}/members.bin")
+
     since = len(pokey.site.log)
     pokey.receive("nobody-known@pokey.af.mil")
     pokey.wait_for_log("no_mailbox_here_by_that_name", since)
+    pokey.shell("rm alias/.qmail-default")
+
+
+def test_q08_4_majordomos_lists(pokey: Host) -> None:
+    """majordomo's list grows by a line, and its own line of Perl makes the list known."""
+    lia, max_ = pokey.user("lia"), pokey.user("max")
+    folder = pokey.site.folder / "majordomo"
+    folder.mkdir()
+    (folder / "workers").write_text("lia\n")
+    (folder / "aliases").write_text(f"ourlist: :include:{folder}/workers\n")
+    pokey.shell(f"TOASTER_ALIASES={folder}/aliases newaliases && newinclude {folder}/workers")
+    pokey.shell(f"echo '|fastforward {folder}/aliases.cdb' > alias/.qmail-ourlist")
+    lies_in(lia / "Maildir", pokey.receive("ourlist@pokey.af.mil"))
+
+    subscribe = 'system("newinclude", "$listdir/$clean_list");'
+    with (folder / "workers").open("a") as workers:
+        workers.write("max@pokey.af.mil\n")
+    pokey.shell(f'perl -e \'$listdir = "{folder}"; $clean_list = "workers"; {subscribe}\'')
+
+    both = pokey.receive("ourlist@pokey.af.mil")
+    for home in (lia, max_):
+        lies_in(home / "Maildir", both)
+
+
+def test_q08_4_tables_without_aliases(pokey: Host) -> None:
+    """setforward and setmaillist, for who never had sendmail."""
+    una, vic = pokey.user("una"), pokey.user("vic")
+    folder = pokey.site.folder / "tables"
+    folder.mkdir()
+    all_of_them = f"crew@pokey.af.mil: ?captain@pokey.af.mil, {folder}/crew.bin; captain@pokey.af.mil: &una;"
+    pokey.shell(
+        f"printf '%s\n' una@pokey.af.mil vic@pokey.af.mil | setmaillist {folder}/crew.bin {folder}/tmp"
+    )
+    pokey.shell(f"chmod 644 {folder}/crew.bin")
+    pokey.shell(f"echo '{all_of_them}' | setforward {folder}/table.cdb {folder}/tmp")
+    pokey.shell(f"echo '|fastforward -p {folder}/table.cdb' > alias/.qmail-crew")
+
+    both = pokey.receive("crew@pokey.af.mil")
+
+    for home in (una, vic):
+        text = lies_in(home / "Maildir", both)
+        assert text.startswith(b"Return-Path: <captain@pokey.af.mil>\n")
