@@ -5,6 +5,7 @@ messages can be under way on one connection:
 
     M number, u32 length of the envelope, envelope, body       a whole message
     B number, envelope    D number, chunk    E number          a large one in pieces: begin, data, end
+    E number, envelope                                         the same, if the envelope came behind the data
     A number                                                   abandon the one begun
     O number, letter, u64 message number                       an order of root: see Word
     K number, message number in decimal                        answer: accepted, the promise is given
@@ -61,6 +62,8 @@ class End(NamedTuple):
     """The end of a large message: the caller waits for the answer from here on."""
 
     number: int
+    envelope: Envelope | None = None
+    """In place of the one it was begun with: QMTP and QMQP have it behind the message."""
 
 
 class Abandon(NamedTuple):
@@ -117,9 +120,9 @@ def format_piece(number: int, chunk: bytes) -> bytes:
     return format_frame(PIECE, _NUMBER.pack(number) + chunk)
 
 
-def format_end(number: int) -> bytes:
+def format_end(number: int, envelope: Envelope | None = None) -> bytes:
     """The frame that ends a large message and asks for the promise."""
-    return format_frame(END, _NUMBER.pack(number))
+    return format_frame(END, _NUMBER.pack(number) + (b"" if envelope is None else format_envelope(envelope)))
 
 
 def format_abandon(number: int) -> bytes:
@@ -143,8 +146,10 @@ def parse_request(kind: bytes, payload: bytes) -> Request:
         return Piece(number, payload[4:])
     if kind == BEGIN:
         return Begin(number, parse_envelope(payload[4:]))
-    if kind in (END, ABANDON) and len(payload) == 4:
-        return End(number) if kind == END else Abandon(number)
+    if kind == END:
+        return End(number, parse_envelope(payload[4:]) if len(payload) > 4 else None)
+    if kind == ABANDON and len(payload) == 4:
+        return Abandon(number)
     if kind == ORDER and len(payload) == _ORDER.size:
         return _parse_order(payload)
     raise FormatError(f"the queue knows no request {kind!r}")

@@ -95,9 +95,12 @@ class Handover:
             self._link.send(handin.format_piece(self._number, chunk[start : start + CHUNK]))
             await self._link.wait_for_room()
 
-    async def close(self) -> int:
-        """End the message; returns its number once the queue has promised to deliver it."""
-        self._link.send(handin.format_end(self._number))
+    async def close(self, envelope: Envelope | None = None) -> int:
+        """End the message; returns its number once the queue has promised to deliver it.
+
+        An envelope takes the place of the one it was begun with.
+        """
+        self._link.send(handin.format_end(self._number, envelope))
         return await self._link.wait_for_answer(self._number)
 
     def abort(self) -> None:

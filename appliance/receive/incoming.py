@@ -15,8 +15,8 @@ class Handover(Protocol):
     async def write(self, chunk: bytes) -> None:
         """Hand over the next bytes."""
 
-    async def close(self) -> int:
-        """End it; returns its number once promised."""
+    async def close(self, envelope: Envelope | None = None) -> int:
+        """End it, with another envelope perhaps; returns its number once promised."""
 
     def abort(self) -> None:
         """Take it back."""
@@ -68,16 +68,16 @@ class Incoming:
         self.abort()
         self._refusal = reply
 
-    async def close(self, epoch: int) -> Reply:
-        """The text is complete: the queue's answer."""
+    async def close(self, epoch: int, envelope: Envelope | None = None) -> Reply:
+        """The text is complete, and the envelope, if it came behind it: the queue's answer."""
         if self._refusal is not None:
             return self._refusal
         try:
             if self._handover is None:
-                number = await self._queue.submit(self._envelope, b"".join(self._parts))
+                number = await self._queue.submit(envelope or self._envelope, b"".join(self._parts))
             else:
                 handover, self._handover = self._handover, None  # its end is said: it cannot be taken back
-                number = await handover.close()
+                number = await handover.close(envelope)
         except Temporary as error:
             return replies.temporary(error.sentence)
         except Permanent as error:

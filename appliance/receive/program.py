@@ -45,8 +45,8 @@ class _Collected:
     async def write(self, chunk: bytes) -> None:
         self._body += chunk
 
-    async def close(self) -> int:
-        return self._queue.submit(self._envelope, bytes(self._body))
+    async def close(self, envelope: Envelope | None = None) -> int:
+        return self._queue.submit(envelope or self._envelope, bytes(self._body))
 
     def abort(self) -> None:
         self._body.clear()

@@ -145,7 +145,7 @@ class Intake:
             if incoming is not None:
                 self._write(incoming, request.chunk)
         elif isinstance(request, End):
-            self._end(caller, request.number)
+            self._end(caller, request)
         elif isinstance(request, Order):
             may = privileges.admits(caller.connection, "qmailq")
             report = self._ordered(request, caller.peer.uid) if may else NOT_YOURS
@@ -195,10 +195,13 @@ class Intake:
             log.line(f"alert: unable to write mess/{incoming.number}: {error.strerror} (#4.3.0)")
             incoming.failed = True
 
-    def _end(self, caller: Caller, number: int) -> None:
+    def _end(self, caller: Caller, request: End) -> None:
+        number = request.number
         incoming = caller.large.pop(number, None)
         if incoming is None:
             raise FormatError("a message was ended that was not begun")
+        if request.envelope is not None:
+            incoming.envelope = request.envelope
         if incoming.failed:
             self._drop(incoming)
             self._answer(caller, number, NO_SPACE)

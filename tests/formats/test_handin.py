@@ -50,6 +50,7 @@ REQUESTS: list[tuple[Request, bytes, bytes]] = [
     (Piece(7, b"Subject: x\n"), handin.format_piece(7, b"Subject: x\n"), b"D" + NUMBER + b"Subject: x\n"),
     (Piece(7, b""), handin.format_piece(7, b""), b"D" + NUMBER),
     (End(7), handin.format_end(7), b"E" + NUMBER),
+    (End(7, ENVELOPE), handin.format_end(7, ENVELOPE), b"E" + NUMBER + WIRE),
     (Abandon(7), handin.format_abandon(7), b"A" + NUMBER),
     (
         Order(7, Word.DROP, 4711),
@@ -113,7 +114,7 @@ def test_answers_are_the_same_in_all_three_feedings() -> None:
         (b"B" + NUMBER, "the envelope is cut short"),
         (b"D" + bytes(3), "is too short"),
         (b"E" + bytes(3), "is too short"),
-        (b"E" + bytes(5), "knows no request b'E'"),
+        (b"E" + bytes(5), "the envelope"),
         (b"A" + bytes(5), "knows no request b'A'"),
         (b"O" + bytes(12), "knows no request b'O'"),
         (b"O" + NUMBER + b"X" + bytes(8), "takes no order b'X'"),

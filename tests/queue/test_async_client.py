@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.envelope import Envelope
-from appliance.formats.handin import Abandon, Begin, Piece, Whole
+from appliance.formats.handin import Abandon, Begin, End, Piece, Whole
 from appliance.formats.outcome import Report, Temporary, Verdict
 from appliance.queue.async_client import AsyncQueueClient
 from tests.support.queue_server import ACCEPTED, QueueServer, talking_nonsense
@@ -87,6 +87,18 @@ def test_a_large_message_streams_with_room_for_others(server: QueueServer, path:
 
     assert 17 == asyncio.run(stream())
     assert 30 * chunk == b"".join(request.chunk for request in server.requests if isinstance(request, Piece))
+
+
+def test_the_envelope_may_come_behind_a_large_message(server: QueueServer, path: Path) -> None:
+    async def stream() -> None:
+        async with connected(path) as client:
+            handover = await client.open(Envelope(b"", ()))
+            await handover.write(b"body")
+            await handover.close(ENVELOPE)
+
+    asyncio.run(stream())
+
+    assert End(1, ENVELOPE) == server.requests[-1]
 
 
 def test_an_abandoned_message_is_taken_back(server: QueueServer, path: Path) -> None:

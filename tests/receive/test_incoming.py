@@ -67,3 +67,17 @@ def test_what_is_refused_is_not_handed_in() -> None:
 
     assert replies.TOO_LARGE == asyncio.run(story())
     assert (1, []) == (queue.aborted, queue.messages)
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_envelope_may_come_behind_the_text(count: int) -> None:
+    async def story() -> Reply:
+        incoming = Incoming(queue, Envelope(b"", ()), b"Received\n")
+        for _ in range(count):
+            await incoming.add(b"x" * (LARGE // 5))
+        return await incoming.close(17, envelope)
+
+    queue, envelope = Queue(), Envelope(b"a@y.test", (b"joe@lab.test",))
+
+    assert replies.accepted(17, 1) == asyncio.run(story())
+    assert [envelope] == [message.envelope for message in queue.messages]

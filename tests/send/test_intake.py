@@ -54,6 +54,19 @@ def test_a_large_message_is_answered_when_it_is_synced(rig: Rig) -> None:
     caller.close()
 
 
+def test_the_envelope_may_come_behind_a_large_message(rig: Rig) -> None:
+    caller = rig.caller()
+    caller.write(handin.format_begin(3, Envelope(b"", ())), handin.format_piece(3, b"x" * 60_000))
+
+    caller.write(handin.format_end(3, ENVELOPE))
+
+    assert caller.wait_for(3).verdict is Verdict.DONE
+    rig.turn(lambda: bool(rig.local.deliveries + rig.remote.deliveries))
+    (tried,) = rig.local.deliveries + rig.remote.deliveries
+    assert (ENVELOPE.sender, *ENVELOPE.recipients) == (tried.sender, tried.recipient)
+    caller.close()
+
+
 @pytest.mark.parametrize("last", ["hang up", "abandon"])
 def test_a_large_message_that_is_given_up_leaves_nothing(rig: Rig, last: str) -> None:
     caller = rig.caller()

@@ -66,8 +66,8 @@ class Handover:
             raise Temporary("qq write error or disk full (#4.3.0)")
         self._body += chunk
 
-    async def close(self) -> int:
-        return await self._queue.submit(self._envelope, self._body)
+    async def close(self, envelope: Envelope | None = None) -> int:
+        return await self._queue.submit(envelope or self._envelope, self._body)
 
     def abort(self) -> None:
         self._queue.aborted += 1
