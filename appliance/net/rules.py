@@ -7,6 +7,9 @@ from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.tcprules import Rule
 
+LISTED_ONLY = frozenset({"qmqp"})
+"""Listeners for those alone whom a rule allows: by QMQP whoever may connect may send to anywhere."""
+
 _ALLOW = Rule(True, {}, "")
 _DENY = Rule(False, {}, "")
 _KEPT = 4096  # answers kept: the peers that come often are few
@@ -15,9 +18,10 @@ _KEPT = 4096  # answers kept: the peers that come often are few
 class Rules:
     """One cdb file as it was when it was read; a new file is a new object."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file; Temporary if it is missing or no cdb."""
+    def __init__(self, path: Path, *, listed_only: bool = False) -> None:
+        """Read the file; Temporary if it is missing or no cdb. `listed_only`: who is in no rule is denied."""
         self._path = path
+        self._unlisted = _DENY if listed_only else _ALLOW
         try:
             self._seen = _stamp(path)
             self._cdb = Cdb(path.read_bytes())
@@ -44,7 +48,7 @@ class Rules:
             if len(self._known) >= _KEPT:
                 self._known.clear()
             try:
-                rule = tcprules.lookup(self._cdb, address) or _ALLOW
+                rule = tcprules.lookup(self._cdb, address) or self._unlisted
             except FormatError:
                 rule = _DENY
             self._known[address] = rule

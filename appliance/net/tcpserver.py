@@ -22,7 +22,7 @@ from appliance.net.listeners import BoundListener, Listener, bind, format_listen
 from appliance.net.loop import run
 from appliance.net.prefork import prefork
 from appliance.net.proxied import read_header
-from appliance.net.rules import Rules
+from appliance.net.rules import LISTED_ONLY, Rules
 from appliance.protocols.proxy import Endpoint
 from appliance.system import log
 from appliance.system.control import Control
@@ -182,7 +182,8 @@ class Server:
 
     def _read_rules_of(self, name: str) -> None:
         try:
-            self._rules[name] = Rules(self._settings.place.rules / f"tcp.{name}.cdb")
+            path = self._settings.place.rules / f"tcp.{name}.cdb"
+            self._rules[name] = Rules(path, listed_only=name in LISTED_ONLY)
         except Temporary as error:
             kept = "keeping the old rules" if name in self._rules else "dropping all connections"
             log.line(f"tcpserver: warning: {kept}, {error.sentence}")
@@ -281,6 +282,8 @@ class Server:
         self._say(f"tcpserver: pid {number} from {remote.address}")
         rules = self._rules_now(listener.name)
         rule = None if rules is None else rules.of(remote.address)
+        if not connection.may_relay and listener.name in LISTED_ONLY:
+            rule = None  # to be allowed there is to relay
         if rule is None or not rule.allow or from_address > self._settings.concurrency_per_address:
             reason = "" if rule is None or not rule.allow else " too many connections from this address"
             self._say(f"tcpserver: deny {number} {ends}{reason}")

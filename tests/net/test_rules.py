@@ -26,6 +26,15 @@ def test_without_a_rule_a_peer_is_allowed_as_by_tcpserver(tmp_path: Path) -> Non
     assert (True, {}) == rules(tmp_path, b"10.:deny\n").of("192.0.2.7")[:2]
 
 
+def test_a_listener_may_be_for_those_alone_whom_a_rule_allows(tmp_path: Path) -> None:
+    path = tmp_path / "tcp.qmqp.cdb"
+    path.write_bytes(compile_rules(b"192.0.2.:allow\n"))
+
+    found = Rules(path, listed_only=True)
+
+    assert (True, False) == (found.of("192.0.2.7").allow, found.of("192.0.3.7").allow)
+
+
 def test_an_answer_is_kept_while_the_file_changes(tmp_path: Path) -> None:
     found = rules(tmp_path, b":deny\n")
     assert not found.of("192.0.2.7").allow

@@ -43,6 +43,7 @@ class Rig:
     control: dict[str, str] = field(default_factory=dict)
     accept: Callable[[Connection], asyncio.BaseProtocol] = Echo
     certificate: Path | None = None
+    name: str = "smtp"
     server: Server = field(init=False)
     port: int = field(init=False)
 
@@ -53,14 +54,14 @@ class Rig:
     def write(self) -> None:
         for path in (self.place.control, self.place.rules):
             path.mkdir(exist_ok=True)
-        (self.place.rules / "tcp.smtp.cdb").write_bytes(compile_rules(self.rules))
+        (self.place.rules / f"tcp.{self.name}.cdb").write_bytes(compile_rules(self.rules))
         for name, content in ({"me": "mx.test\n"} | self.control).items():
             (self.place.control / name).write_text(content)
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["Rig"]:
         pem = self.certificate
-        bound = tcpserver.bind([Listener("smtp", "127.0.0.1", 0, pem is not None)])
+        bound = tcpserver.bind([Listener(self.name, "127.0.0.1", 0, pem is not None)])
         context = None if pem is None else tls.server_context(pem, pem)
         self.port = bound[0].listener.port
         self.server = Server(bound, self.accept, Settings.read(self.place), context)
@@ -241,6 +242,31 @@ def test_a_proxy_header_from_elsewhere_is_not_believed(rig: Rig) -> None:
             assert PROXY == await reader.readline()
 
     play(rig, story)
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_heard"), [(b"127.:allow\n", True), (b"10.:allow\n", False), (b"", False)]
+)
+def test_qmqp_is_for_those_alone_whom_a_rule_allows(rig: Rig, rules: bytes, is_heard: bool) -> None:
+    rig.name, rig.rules = "qmqp", rules
+
+    async def story() -> None:
+        assert is_heard == (await rig.ask() != b"")
+
+    play(rig, story)
+
+
+def test_a_proxy_that_names_no_client_has_no_qmqp(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    rig.name, rig.rules = "qmqp", b":allow\n"
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+
+    async def story() -> None:
+        assert b"" == await rig.ask(b"PROXY UNKNOWN\r\n", until_end=True)
+        assert b"" != await rig.ask(PROXY)
+
+    play(rig, story)
+
+    assert "tcpserver: deny 1 " in capfd.readouterr().err
 
 
 def test_a_proxy_that_names_no_client_may_not_relay_for_him(rig: Rig) -> None:
