@@ -13,11 +13,10 @@ from appliance.formats.address import LONGEST
 from appliance.formats.envelope import Envelope
 from appliance.formats.logline import safe_text
 from appliance.formats.outcome import Report, Verdict
-from appliance.formats.received import Client, format_received
 from appliance.protocols import smtp_events as said
 from appliance.protocols.smtp import SmtpServer
 from appliance.receive import replies
-from appliance.receive.incoming import Incoming, Queue
+from appliance.receive.incoming import Incoming, Queue, received_line
 from appliance.receive.policy import Policy, Terms
 from appliance.receive.replies import Reply
 from appliance.system import log
@@ -192,17 +191,7 @@ class Conversation:
         session = self.session
         wanted = (session.helo, _protocol(session), int(self._desk.clock()))
         if wanted != self._received_for:
-            get = self._environment.get
-            ip, host, info = (
-                get("TCPREMOTEIP", "unknown"),
-                get("TCPREMOTEHOST", "unknown"),
-                get("TCPREMOTEINFO"),
-            )
-            client = Client(
-                _bytes(ip), _bytes(host), None if info is None else _bytes(info), session.helo or None
-            )
-            by = get("TCPLOCALHOST") or get("TCPLOCALIP") or "unknown"
-            self._received = format_received(client, _bytes(by), wanted[1], wanted[2])
+            self._received = received_line(self._environment, session.helo or None, wanted[1], wanted[2])
             self._received_for = wanted
         return self._received
 
@@ -248,10 +237,6 @@ def _protocol(session: SmtpServer) -> bytes:
     if session.parameters.smtputf8:
         return b"UTF8SMTPS" if session.secure else b"UTF8SMTP"
     return b"ESMTPS" if session.secure else b"SMTP"
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 _COMMANDS = {

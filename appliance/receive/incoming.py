@@ -1,10 +1,12 @@
 """Owns a message between DATA and the queue's promise: held while small, handed over in pieces if large."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.handin import LARGE
 from appliance.formats.outcome import Permanent, Temporary
+from appliance.formats.received import Client, format_received
 from appliance.receive import replies
 from appliance.receive.replies import Reply
 
@@ -30,6 +32,20 @@ class Queue(Protocol):
 
     async def open(self, envelope: Envelope) -> Handover:
         """Begin a larger one."""
+
+
+def received_line(environment: Mapping[str, str], helo: bytes | None, protocol: bytes, epoch: int) -> bytes:
+    """The line in front of a text from whom the environment (tcp-environ(5)) names."""
+    ip, host, info = (environment.get(f"TCPREMOTE{name}") for name in ("IP", "HOST", "INFO"))
+    client = Client(
+        _bytes(ip or "unknown"), _bytes(host or "unknown"), None if info is None else _bytes(info), helo
+    )
+    by = environment.get("TCPLOCALHOST") or environment.get("TCPLOCALIP") or "unknown"
+    return format_received(client, _bytes(by), protocol, epoch)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 class Incoming:

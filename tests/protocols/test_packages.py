@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.formats.envelope import Envelope
-from appliance.formats.netstring import format_netstring
 from appliance.formats.outcome import FormatError
 from appliance.protocols.packages import (
     End,
@@ -22,22 +21,11 @@ from appliance.protocols.packages import (
 from appliance.protocols.qmqp_client import enclose
 from appliance.protocols.qmtp_client import QmtpClient
 from tests.support.feed import three_feedings
+from tests.support.packages import qmqp, qmtp
 
 Server = type[QmtpServer] | type[QmqpServer]
 ADDRESS = st.binary(max_size=30)
 HUGE = b"99999999999999999999:"
-
-
-def netstrings(*contents: bytes) -> bytes:
-    return b"".join(format_netstring(content) for content in contents)
-
-
-def qmtp(text: bytes, sender: bytes, *recipients: bytes) -> bytes:
-    return netstrings(text, sender, netstrings(*recipients))
-
-
-def qmqp(text: bytes, sender: bytes, *recipients: bytes) -> bytes:
-    return netstrings(netstrings(text, sender, *recipients))
 
 
 def joined(events: list[Event]) -> list[Event]:
