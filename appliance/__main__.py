@@ -66,6 +66,8 @@ PROGRAMS = {
     "qmail-popup": "appliance.pop3.programs:popup",
     "qmail-pw2u": "appliance.admin.pw2u:main",
     "qmail-qmqpc": "appliance.inject.qmqpc:main",
+    "qmail-qmqpd": "appliance.receive.program:qmqpd",
+    "qmail-qmtpd": "appliance.receive.program:qmtpd",
     "qmail-qread": "appliance.admin.qread:main",
     "qmail-qstat": "appliance.admin.qread:stat",
     "qmail-queue": "appliance.inject.queue:main",

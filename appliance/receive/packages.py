@@ -6,7 +6,7 @@ or nothing (qmail-qmqpd(8)): who may connect at all is what its rules say.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.handin import ENVELOPE_LIMIT
@@ -50,8 +50,11 @@ class Session(ABC):
 
     protocol: bytes
 
-    def __init__(self, desk: Desk, environment: Mapping[str, str]) -> None:
-        """`environment` is tcp-environ(5) with what the rules set."""
+    def __init__(
+        self, desk: Desk, environment: Mapping[str, str], tell: Callable[[str], None] = log.line
+    ) -> None:
+        """`environment` is tcp-environ(5) with what the rules set; `tell` is told who is refused what."""
+        self._tell = tell
         self._desk = desk
         self._environment = environment
         self._logged = 0
@@ -154,10 +157,9 @@ class Session(ABC):
         """One package may have a million recipients; the log shall not."""
         self._logged += 1
         if self._logged <= self._desk.policy.limits.refused_recipients:
+            peer = self._environment.get("TCPREMOTEIP", "unknown")
             sentence = said.plain.decode("ascii").rstrip()
-            log.line(
-                f"refused {self._environment.get('TCPREMOTEIP', 'unknown')} {safe_text(about)}: {sentence}"
-            )
+            self._tell(f"refused {peer} {safe_text(about)}: {sentence}")
 
 
 class Qmtp(Session):

@@ -1,7 +1,7 @@
-"""Owns qmail-smtpd as a program on standard input and output (qmail-smtpd(8)), for sendmail -bs and others.
+"""Owns qmail-smtpd, qmail-qmtpd and qmail-qmqpd as programs on standard input and output, one session each.
 
-Who calls is told by the environment (tcp-environ(5)). It takes whom rcpthosts lets in: whether a mailbox is
-there only the listener can ask.
+Who calls is told by the environment (tcp-environ(5)). They take whom rcpthosts lets in: whether a mailbox is
+there only the listeners can ask. (qmail-smtpd(8), qmail-qmtpd(8), qmail-qmqpd(8))
 """
 
 import asyncio
@@ -11,11 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 
 from appliance.formats.envelope import Envelope
-from appliance.formats.outcome import Report, Temporary, Verdict
+from appliance.formats.outcome import FormatError, Report, Temporary, Verdict
+from appliance.protocols.packages import TooLarge
 from appliance.queue import client
+from appliance.queue.async_client import AsyncQueueClient
 from appliance.receive import replies
 from appliance.receive.conversation import Conversation, Desk
-from appliance.receive.incoming import Handover
+from appliance.receive.incoming import Handover, Queue
+from appliance.receive.packages import Qmqp, Qmtp, Session
 from appliance.receive.policy import Policy
 from appliance.system import log
 from appliance.system.files import write_all
@@ -35,7 +38,7 @@ class _Everybody:
 
 
 class _Collected:
-    """A large message: the queue of a program takes it whole."""
+    """A large message: the program that QMAILQUEUE names takes it whole."""
 
     def __init__(self, queue: client.Queue, envelope: Envelope) -> None:
         self._queue = queue
@@ -52,8 +55,8 @@ class _Collected:
         self._body.clear()
 
 
-class _Queue:
-    """The queue, or the program that QMAILQUEUE names; one session has nobody to keep waiting."""
+class _Program:
+    """The program that QMAILQUEUE names; one session has nobody to keep waiting."""
 
     def __init__(self, queue: client.Queue) -> None:
         self._queue = queue
@@ -65,10 +68,55 @@ class _Queue:
         return _Collected(self._queue, envelope)
 
 
+def _desk(place: Place, policy: Policy, environ: Mapping[str, str]) -> Desk:
+    path = place.socket("queue")
+    stands_in = "QMAILQUEUE" in environ
+    queue: Queue = _Program(client.queue_of(path, environ)) if stands_in else AsyncQueueClient(path)
+    return Desk(policy, queue, _Everybody(), time.time)
+
+
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
-    """One session; 0 at its end, 1 if the peer keeps still or the control files cannot be read."""
+    """One session of SMTP; 0 at its end, 1 if the peer keeps still or the control files cannot be read."""
     log.open("qmail-smtpd")
     return asyncio.run(_serve(environ))
+
+
+def qmtpd(argv: list[str], environ: Mapping[str, str]) -> int:
+    """One session of QMTP; 0 at its end, 100: no package, 111: too large, silent, or our own fault."""
+    log.open("qmail-qmtpd")
+    return asyncio.run(_take_packages(Qmtp, environ))
+
+
+def qmqpd(argv: list[str], environ: Mapping[str, str]) -> int:
+    """One session of QMQP, with the same exit codes."""
+    log.open("qmail-qmqpd")
+    return asyncio.run(_take_packages(Qmqp, environ))
+
+
+async def _take_packages(kind: type[Session], environ: Mapping[str, str]) -> int:
+    place = Place.from_environ(environ)
+    try:
+        policy = Policy.read(place)
+    except Temporary:
+        return 111
+    # inetd makes the connection standard error, too: nobody must hear what is for a log.
+    session = kind(_desk(place, policy, environ), environ, lambda _: None)
+    try:
+        while not session.ended:
+            if not select.select([0], [], [], policy.timeout)[0]:
+                return 111
+            received = os.read(0, _BLOCK)
+            if not received:
+                break
+            async for answers in session.receive(received):
+                write_all(1, answers)
+    except FormatError as fault:
+        return 111 if isinstance(fault, TooLarge) else 100
+    except OSError:
+        pass  # the peer is gone
+    finally:
+        session.close()
+    return 0
 
 
 def _pieces(conversation: Conversation, received: bytes) -> Iterator[bytes]:
@@ -87,8 +135,7 @@ async def _serve(environ: Mapping[str, str]) -> int:
     except Temporary:
         write_all(1, replies.NO_CONTROLS.plain)
         return 1
-    queue = _Queue(client.queue_of(place.socket("queue"), environ))
-    conversation = Conversation(Desk(policy, queue, _Everybody(), time.time), environ)
+    conversation = Conversation(_desk(place, policy, environ), environ)
     try:
         write_all(1, conversation.greet())
         while not conversation.ended:

@@ -1,4 +1,4 @@
-"""qmail-smtpd as a program: a script says all it has to say on standard input."""
+"""qmail-smtpd, qmail-qmtpd, qmail-qmqpd as programs: a script says all it has to say on standard input."""
 
 import os
 import subprocess
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.envelope import Envelope
-from appliance.formats.handin import Whole
+from appliance.formats.handin import LARGE, Begin, End, Piece, Whole
+from tests.support.packages import letters, qmqp, qmtp
 from tests.support.queue_server import QueueServer
 from tests.support.sources import CHECKOUT
 
@@ -32,9 +33,11 @@ def queue(home: Path) -> Iterator[QueueServer]:
     server.close()
 
 
-def run(home: Path, session: bytes, **environ: str) -> "subprocess.CompletedProcess[bytes]":
+def run(
+    home: Path, session: bytes, program: str = "qmail-smtpd", **environ: str
+) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
-        [sys.executable, "-m", "appliance", "qmail-smtpd"],
+        [sys.executable, "-m", "appliance", program],
         input=session,
         capture_output=True,
         cwd=CHECKOUT,
@@ -100,3 +103,60 @@ def test_a_peer_that_keeps_still_is_left(home: Path) -> None:
 
     assert 1 == ended.returncode
     assert ended.stdout.endswith(b"451 timeout (#4.4.2)\r\n")
+
+
+PACKAGE = {
+    "qmail-qmtpd": qmtp(b"\nbody\n", b"a@b.test", b"c@d.test"),
+    "qmail-qmqpd": qmqp(b"body\n", b"a@b.test", b"c@d.test"),
+}
+
+
+@pytest.mark.parametrize(("program", "protocol"), [("qmail-qmtpd", b"QMTP"), ("qmail-qmqpd", b"QMQP")])
+def test_a_script_sends_a_package(home: Path, queue: QueueServer, program: str, protocol: bytes) -> None:
+    ended = run(home, PACKAGE[program], program, TCPREMOTEIP="192.0.2.7", TCPLOCALHOST="localhost")
+
+    assert (0, "K", b"") == (ended.returncode, letters(ended.stdout), ended.stderr)
+    (request,) = queue.requests
+    assert isinstance(request, Whole)
+    assert Envelope(b"a@b.test", (b"c@d.test",)) == request.envelope
+    assert b" (192.0.2.7)\n  by localhost with %s; " % protocol in request.body
+
+
+def test_a_large_package_is_handed_over_as_it_comes(home: Path, queue: QueueServer) -> None:
+    text = b"z" * LARGE * 4
+
+    ended = run(home, qmtp(b"\n" + text, b"a@b.test", b"c@d.test"), "qmail-qmtpd")
+
+    assert "K" == letters(ended.stdout)
+    assert isinstance(queue.requests[0], Begin)
+    assert text in b"".join(request.chunk for request in queue.requests if isinstance(request, Piece))
+    assert End(1, Envelope(b"a@b.test", (b"c@d.test",))) == queue.requests[-1]
+
+
+@pytest.mark.parametrize("program", PACKAGE)
+def test_a_package_may_go_to_a_program_that_stands_in_for_the_queue(home: Path, program: str) -> None:
+    stand_in = home / "queue-program"
+    stand_in.write_text(f"#!/bin/sh\ncat >{home}/message; cat <&1 >{home}/envelope\n")
+    stand_in.chmod(0o755)
+
+    ended = run(home, PACKAGE[program], program, QMAILQUEUE=str(stand_in))
+
+    assert "K" == letters(ended.stdout)
+    assert b"Fa@b.test\0Tc@d.test\0\0" == (home / "envelope").read_bytes()
+
+
+@pytest.mark.parametrize("program", PACKAGE)
+@pytest.mark.parametrize(
+    ("wire", "code"), [(b"", 0), (b"99", 0), (b"x", 100), (b":", 100), (b"9999999999:", 111)]
+)
+def test_what_is_no_package_is_not_answered(home: Path, program: str, wire: bytes, code: int) -> None:
+    ended = run(home, wire, program)
+
+    assert (code, b"", b"") == (ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.mark.parametrize("program", PACKAGE)
+def test_without_a_queue_a_package_is_deferred_and_nobody_hears_the_log(home: Path, program: str) -> None:
+    ended = run(home, PACKAGE[program], program)
+
+    assert (0, "Z", b"") == (ended.returncode, letters(ended.stdout), ended.stderr)

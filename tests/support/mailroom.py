@@ -97,8 +97,8 @@ class QueueEnd(QueueServer):
                             begun[number], pieces[number] = envelope, b""
                         case handin.Piece(number, chunk):
                             pieces[number] += chunk
-                        case handin.End(number):
-                            self._take(connection, number, begun[number], pieces[number])
+                        case handin.End(number, behind):
+                            self._take(connection, number, behind or begun[number], pieces[number])
 
     def _take(self, connection: socket.socket, number: int, envelope: Envelope, body: bytes) -> None:
         self.taken.append((envelope, body))

@@ -1,4 +1,4 @@
-"""Owns smtpd as a running process on loopback, with a queue and an lspawn of this process behind it."""
+"""Owns smtpd, qmtpd or qmqpd as a process on loopback, with a queue and an lspawn of ours behind it."""
 
 import asyncio
 import os
@@ -63,9 +63,9 @@ class _Queue(_Station):
                     self._begun[number] = (envelope, [])
                 case handin.Piece(number, chunk):
                     self._begun[number][1].append(chunk)
-                case handin.End(number):
+                case handin.End(number, behind):
                     envelope, pieces = self._begun.pop(number)
-                    self._take(number, Message(envelope, b"".join(pieces)))
+                    self._take(number, Message(behind or envelope, b"".join(pieces)))
                 case handin.Abandon(number):
                     self._abandoned.append(self._begun.pop(number)[0])
 
@@ -116,8 +116,9 @@ def smtpd(
     *,
     rules: bytes = b":allow\n",
     listeners: tuple[str, ...] = ("smtp:127.0.0.1:0",),
+    daemon: str = "smtpd",
 ) -> Iterator[SmtpdRig]:
-    """Start smtpd; end it, and see that it ends."""
+    """Start smtpd, or another daemon; end it, and see that it ends."""
     folder = Path(tempfile.mkdtemp(prefix="smtpd."))
     folder.chmod(0o755)  # smtpd reads it as qmaild if we are root
     place = place_of(folder, {"smtpdworkers": "1\n"} | dict(control))
@@ -128,7 +129,7 @@ def smtpd(
     abandoned: list[Envelope] = []
     with _stations(place, messages, abandoned), (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "appliance", "smtpd", *listeners],
+            [sys.executable, "-m", "appliance", daemon, *listeners],
             cwd=CHECKOUT,
             env={**os.environ, "TOASTER_HOME": str(folder)},
             stderr=log,

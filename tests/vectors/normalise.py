@@ -67,6 +67,10 @@ _EVERYWHERE: list[tuple[re.Pattern[bytes], Replace]] = [
         _recent(b"-{{EPOCH}}.{{PID}}", lambda found: int(found[1])),
     ),
     (re.compile(rb"<\d+\.\d{9,10}@"), b"<{{PID}}.{{EPOCH}}@"),
+    (
+        re.compile(rb"\b\d+:Kok (\d{9,10}) qp "),
+        _recent(b"{{LEN}}:Kok {{EPOCH}} qp ", lambda found: int(found[1])),
+    ),
     (re.compile(rb"\bok (\d{9,10}) qp "), _recent(b"ok {{EPOCH}} qp ", lambda found: int(found[1]))),
     (re.compile(rb"\bqp \d+"), b"qp {{PID}}"),
     (re.compile(rb"\(qmail \d+ invoked"), b"(qmail {{PID}} invoked"),

@@ -23,6 +23,7 @@ from tests.vectors.kinds import (
     mess822,
     pop3,
     qmqp,
+    qmtp,
     queue,
     remote,
     remotedns,
@@ -44,6 +45,7 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "mess822": mess822.play,
     "pop3": pop3.play,
     "qmqp": qmqp.play,
+    "qmtp": qmtp.play,
     "queue": queue.play,
     "remote": remote.play,
     "remotedns": remotedns.play,
@@ -57,7 +59,7 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
 }
 """How the cases of each family are played."""
 
-WITHOUT_PLAYER = frozenset({"ofmipd", "qmail-qmqpd"})
+WITHOUT_PLAYER = frozenset({"ofmipd"})
 """Programs still to be built: a run tells of their cases and plays them, and they fail, only with --only."""
 
 PEOPLE = "lab-passwd.txt"

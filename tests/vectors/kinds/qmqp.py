@@ -1,4 +1,4 @@
-"""Owns the cases of QMQP: qmail-qmqpc against a server that answers as recorded."""
+"""Owns the cases of QMQP: qmail-qmqpc against a server that answers as recorded; qmail-qmqpd is QMTP's."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import socket
 import threading
 
 from tests.vectors.case import CannotPlay, Case, Difference, Json, compare, to_bytes
+from tests.vectors.kinds import qmtp
 from tests.vectors.running import Manner, as_file, end, program, start
 from tests.vectors.world import place_files
 
@@ -18,8 +19,8 @@ _PATIENCE_S = 60.0
 
 def play(case: Case) -> list[Difference]:
     """Hand in, and compare the exit code and what the server was sent."""
-    if case.tool != "qmail-qmqpc":
-        raise CannotPlay(f"nothing plays {case.tool}")
+    if case.tool == "qmail-qmqpd":
+        return qmtp.play(case)
     place_files(case)
     envelope, server = b"", None
     for sentence in case.setup:
