@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 # The long-running ones carry the name of their supervisor program and of their log lines.
 DAEMONS = {
     "smtpd": "appliance.receive.smtpd:main",
+    "qmtpd": "appliance.receive.qmtpd:qmtpd",
+    "qmqpd": "appliance.receive.qmtpd:qmqpd",
     "authd": "appliance.accounts.authd:main",
     "send": "appliance.send.send:main",
     "lspawn": "appliance.local.lspawn:main",

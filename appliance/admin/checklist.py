@@ -19,6 +19,8 @@ from appliance.system.privileges import become, is_root
 SECONDS = 60.0
 _PURPOSES = {
     "smtp": "SMTP, mail comes in",
+    "qmtp": "QMTP, mail comes in",
+    "qmqp": "QMQP, mail of relay: clients comes in",
     "pop3": "POP3, mail is fetched",
     "pop3s": "POP3 over TLS, mail is fetched",
 }

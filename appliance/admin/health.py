@@ -1,4 +1,4 @@
-"""Owns the health check: SMTP and POP3 through the listeners, and whether those answer who stand behind."""
+"""Owns the health check: whether the listeners answer, and those who stand behind them."""
 
 import os
 import re
@@ -56,6 +56,14 @@ def pop3(listener: Listener) -> None:
                 raise ConnectionError(reply.decode(errors="replace").strip() or "the connection ended")
 
 
+def packages(listener: Listener) -> None:
+    """Connect and say nothing, by QMTP or QMQP; ConnectionError if we are not let go in silence."""
+    with socket.create_connection((listener.host, listener.port), SECONDS) as session:
+        session.shutdown(socket.SHUT_WR)
+        if session.recv(1):
+            raise ConnectionError("it speaks without being asked")
+
+
 class Asked(NamedTuple):
     """Who is asked, and by what name we greet."""
 
@@ -84,6 +92,8 @@ def faults(asked: Asked) -> Iterator[str]:
                 smtp(listener, asked.me)
             elif listener.name == "pop3":
                 pop3(listener)
+            elif listener.name in ("qmtp", "qmqp"):
+                packages(listener)
         except (OSError, smtplib.SMTPException) as error:
             yield f"{listener.name} at {listener.host} port {listener.port}: {error}"
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from appliance.formats.outcome import Temporary
 from appliance.system.place import Place
 
-READS_AGAIN = ("authd", "send", "lspawn", "rspawn", "smtpd", "popup")
+READS_AGAIN = ("authd", "send", "lspawn", "rspawn", "smtpd", "qmtpd", "qmqpd", "popup")
 """Who reads control files, rules or passwords again at HUP, in the order in which they are told."""
 
 _SECONDS = 60.0

@@ -145,6 +145,11 @@ def _ports(site: Site) -> Iterator[Told]:
         if port is not None and seen.setdefault(port, name) != name:
             told = f"port {port} is the port of {seen[port]} already; give each its own"
             yield Told(("listen", name), told)
+    if site.listen.qmqp is not None and not site.relay.clients:
+        told = (
+            "QMQP is for the hosts of `relay: clients` alone, and there are none; list them, or take it out"
+        )
+        yield Told(("listen", "qmqp"), told)
 
 
 def _certificate(site: Site) -> Iterator[Told]:

@@ -227,6 +227,13 @@ class Listen(Part):
     """The ports; null closes one."""
 
     smtp: Port | None = Field(25, description="The port for mail from other hosts.")
+    qmtp: Port | None = Field(
+        None, description="The port for mail from other hosts by QMTP, 209; unencrypted, open if it is given."
+    )
+    qmqp: Port | None = Field(
+        None,
+        description="The port for mail of `relay: clients` by QMQP, 628; unencrypted, open if it is given.",
+    )
     pop3: Port | None = Field(110, description="The port for fetching mail.")
     pop3s: Port | None = Field(
         995, description="The port for fetching mail over TLS; open if `tls` is given."

@@ -139,6 +139,8 @@ def _values(
             (account, hashes[account.name]) for account in deliveries.accounts(site, place, surroundings)
         ],
         "smtp": listeners(surroundings, "smtp", site.listen.smtp),
+        "qmtp": listeners(surroundings, "qmtp", site.listen.qmtp),
+        "qmqp": listeners(surroundings, "qmqp", site.listen.qmqp),
         "pop3": listeners(surroundings, "pop3", site.listen.pop3)
         + (listeners(surroundings, "pop3s", site.listen.pop3s) if site.tls else []),
     }

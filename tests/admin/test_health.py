@@ -59,6 +59,17 @@ def test_each_listener_that_does_not_answer_is_named(environ: dict[str, str]) ->
     assert ["smtp", "pop3"] == [line.partition(" ")[0] for line in ended.err.splitlines()]
 
 
+def test_qmtp_and_qmqp_are_well_if_they_let_go_in_silence(environ: dict[str, str]) -> None:
+    with scripted() as qmtp, scripted(b"220 what\r\n") as qmqp:
+        with_listeners(environ, f"qmtp:127.0.0.1:{qmtp}", f"qmqp:127.0.0.1:{qmqp}", "qmtp:127.0.0.1:1")
+        ended = run("health", environ)
+
+    assert [
+        f"qmqp at 127.0.0.1 port {qmqp}: it speaks without being asked",
+        "qmtp at 127.0.0.1 port 1: [Errno 111] Connection refused",
+    ] == ended.err.splitlines()
+
+
 def test_a_listener_that_begins_with_tls_is_left_to_its_twin(environ: dict[str, str]) -> None:
     with_listeners(environ, "pop3s:0.0.0.0:1:tls")
 

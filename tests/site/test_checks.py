@@ -109,6 +109,13 @@ def test_two_addresses_cannot_have_one_name_in_users_assign() -> None:
     assert_one("domains/example.co-op.test/mailboxes/a", "have one name in users/assign", text)
 
 
+def test_qmqp_is_not_opened_for_nobody() -> None:
+    listening = f"{with_domain(ALICE)}listen: {{qmqp: 628}}\n"
+
+    assert_one("listen/qmqp", "QMQP is for the hosts of `relay: clients` alone", listening)
+    assert [] == told(f"{listening}relay: {{clients: [10.0.0.0/8]}}\n")
+
+
 def test_a_port_is_given_once() -> None:
     assert_one(
         "listen/pop3", "port 25 is the port of smtp already", f"{with_domain(ALICE)}listen: {{pop3: 25}}\n"

@@ -180,6 +180,17 @@ def test_relay_clients_are_the_only_ones_who_may_relay() -> None:
     } == may
 
 
+def test_relay_clients_alone_may_use_qmqp_and_relay_by_qmtp() -> None:
+    files = planned_for(f"{SITE}relay: {{clients: [192.0.2.0/25, '2001:db8::/32']}}")
+    assert files["rules/tcp.qmtp"].content.strip() == files["rules/tcp.smtp"].content.strip()
+
+    rules = Cdb(files["rules/tcp.qmqp.cdb"].content)
+    asked = ("192.0.2.7", "192.0.2.200", "127.0.0.1", "2001:db8::9")
+    found = {ip: tcprules.lookup(rules, ip) for ip in asked}
+
+    assert ["192.0.2.7", "2001:db8::9"] == [ip for ip, rule in found.items() if rule and rule.allow]
+
+
 @pytest.mark.parametrize("name", ["tcp.pop3", "tcp.pop3s"])
 def test_everybody_may_fetch_mail(name: str) -> None:
     rule = tcprules.lookup(Cdb(planned_for()[f"rules/{name}.cdb"].content), "192.0.2.1")
@@ -353,6 +364,16 @@ def test_daemons_are_told_where_to_listen() -> None:
 
     assert "/usr/bin/python3 -m appliance smtpd smtp:127.0.0.1:2025" == parser.get("program:smtpd", "command")
     assert "/usr/bin/python3 -m appliance popup pop3:127.0.0.1:2110" == parser.get("program:popup", "command")
+
+
+def test_qmtp_and_qmqp_are_closed_until_they_are_asked_for() -> None:
+    assert {"program:qmtpd", "program:qmqpd"}.isdisjoint(supervisor_of(planned_for()).sections())
+
+    listening = f"{SITE}listen: {{qmtp: 209, qmqp: 628}}\nrelay: {{clients: [10.0.0.0/8]}}"
+    parser = supervisor_of(planned_for(listening))
+
+    assert "/usr/bin/python3 -m appliance qmtpd qmtp:127.0.0.1:2209" == parser.get("program:qmtpd", "command")
+    assert "/usr/bin/python3 -m appliance qmqpd qmqp:127.0.0.1:2628" == parser.get("program:qmqpd", "command")
 
 
 def test_a_closed_port_needs_no_daemon() -> None:

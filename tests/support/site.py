@@ -20,7 +20,7 @@ from tests.support.ports import free_base
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
-SMTP, POP3, POP3S = 25, 110, 995
+SMTP, QMTP, QMQP, POP3, POP3S = 25, 209, 628, 110, 995
 
 CONFIG = """\
 version: 1
@@ -191,7 +191,7 @@ def site(config: str = CONFIG, environ: Mapping[str, str] | None = None) -> Iter
     folder = Path(tempfile.mkdtemp(prefix="toaster-"))
     folder.chmod(0o755)
     (folder / "config.yaml").write_text(config)
-    base = free_base((SMTP, POP3, POP3S))
+    base = free_base((SMTP, QMTP, QMQP, POP3, POP3S))
     places = {"HOME": "qmail", "MAIL": "mail", "STATE": "state", "CONFIG": "config.yaml"}
     settings = {f"TOASTER_{name}": str(folder / path) for name, path in places.items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOASTER_", "PORT_"))}
