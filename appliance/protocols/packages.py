@@ -20,6 +20,7 @@ RECIPIENTS_LIMIT = 16 * 1024 * 1024
 _LONGEST = 2_000_000_000  # bytes; the figure at which both give up, too
 _MOST_DIGITS = 20  # leading zeros are no fault, as there, but nobody needs many
 _NO_END = 2**63
+_DIGITS = b"0123456789"
 _LF, _CR = b"\n", b"\r"
 
 
@@ -92,13 +93,20 @@ class _Packages:
         self._held.clear()
 
     def _length(self) -> Generator[None, None, int]:
-        while (colon := self._held.find(b":", 0, _MOST_DIGITS + 1)) < 0:
-            if self._held:
-                _number(bytes(self._held))
-            if len(self._held) >= self._left:
+        while True:
+            window = bytes(self._held[: min(_MOST_DIGITS + 1, self._left)])
+            digits = window[: len(window) - len(window.lstrip(_DIGITS))]
+            length = int(digits[:_MOST_DIGITS] or b"0")
+            if length > _LONGEST:
+                raise TooLarge(f"a netstring of {length} bytes is longer than {_LONGEST}")
+            if digits and window[len(digits) :].startswith(b":"):
+                yield from self._take(len(digits) + 1)
+                return length
+            if len(digits) < len(window) or len(window) > _MOST_DIGITS:
+                raise FormatError("a netstring does not begin with its length")
+            if len(window) == self._left:
                 raise FormatError("a netstring runs past the end of the one around it")
             yield None
-        return _number((yield from self._take(colon + 1))[:-1])
 
     def _take(self, size: int) -> Generator[None, None, bytes]:
         """So many bytes, few enough to be held."""
@@ -201,13 +209,3 @@ class QmqpServer(_Packages):
         yield from self._comma()
         self._stop()
         yield End()
-
-
-def _number(digits: bytes) -> int:
-    """A netstring's length, or as much of it as has come."""
-    if not digits.isdigit() or len(digits) > _MOST_DIGITS:
-        raise FormatError("a netstring does not begin with its length")
-    length = int(digits)
-    if length > _LONGEST:
-        raise TooLarge(f"a netstring of {length} bytes is longer than {_LONGEST}")
-    return length

@@ -15,9 +15,12 @@ from appliance.protocols.smtp_client import SmtpClient, State
 from appliance.protocols.smtp_client import Transaction as Delivery
 from appliance.protocols.smtp_text import BareNewline, TextReader
 from appliance.protocols.transparency import Transparency
+from appliance.receive import packages
 from tests.fuzz.run import Answer, Target, told
 from tests.support import dialogue
-from tests.support.smtp_rig import ENVIRONMENT, Memory
+from tests.support.packages import Memory as PackageMemory
+from tests.support.packages import letters, qmqp, qmtp
+from tests.support.smtp_rig import ENVIRONMENT, Memory, Message
 
 ENVELOPE = Envelope(b"s@a.test", (b"r@b.test", b"q@b.test"))
 
@@ -54,6 +57,40 @@ class _Smtpd:
         assert all(reply.endswith(b"\r\n") and reply[:3].isdigit() for reply in replies), replies
         assert not any(b"something is wrong here" in reply for reply in replies)
         return len(memory.queue.messages), [reply[:5] for reply in replies][:30]
+
+
+class _Packages:
+    """A session of qmtpd or qmqpd above the bytes: wherever they are cut, it answers and queues the same."""
+
+    def __init__(self, kind: type[packages.Session]) -> None:
+        self._kind = kind
+        self._memory: PackageMemory | None = None
+
+    def __call__(self, pieces: list[bytes]) -> Answer:
+        if self._memory is None:
+            folder = Path(tempfile.mkdtemp(prefix="fuzz-packages-"))
+            self._memory = PackageMemory(self._kind, folder, {"databytes": "200"})
+        whole = self._heard(self._memory, [b"".join(pieces)])
+        assert whole == self._heard(self._memory, pieces)
+        heard, queued, fault = whole
+        return letters(heard)[:20], len(queued), fault
+
+    def _heard(self, memory: PackageMemory, pieces: list[bytes]) -> tuple[bytes, list[Message], str]:
+        memory.queue.messages.clear()
+        session, heard, fault = self._kind(memory.desk, ENVIRONMENT, lambda _: None), list[bytes](), ""
+
+        async def listen() -> bytes:
+            for piece in pieces:
+                async for answers in session.receive(piece):
+                    heard.append(answers)
+            return b""
+
+        try:
+            _now(listen())
+        except FormatError as error:
+            fault = type(error).__name__
+        session.close()
+        return b"".join(heard), [*memory.queue.messages], fault
 
 
 def _now(receiving: object) -> bytes:
@@ -194,6 +231,12 @@ POP3 = (
 REPLIES = (
     b"220 x\r\n250-x\r\n250-PIPELINING\r\n250 SIZE 9\r\n250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n250 ok 1\r\n"
 )
+QMTP = (
+    qmtp(b"\nSubject: x\n\nbody", b"a@y.test", b"joe@lab.test", b"x@far.test")
+    + qmtp(b"\ra\r\nb\r", b"", b"j"),
+    qmtp(b"\n" + b"x" * 201, b"a@y.test", b"missing@lab.test") + b"003:\na\n,1:\0,0:,",
+)
+QMQP = (qmqp(b"body\n", b"a@y.test", b"joe@far.test", b"") + b"1", qmqp(b"", b"a\0b", b"x" * 1000))
 TARGETS = (
     Target("smtp", _Smtpd(), SMTP),
     Target("text", _text, (b"line\r\n..dot\r\n.\r\nQUIT\r\n", b"a\nb\r\n.\r\n", b"a\r\n.\rb")),
@@ -207,6 +250,8 @@ TARGETS = (
     ),
     Target("smtp_client", _smtp_client, (REPLIES, REPLIES.replace(b"550", b"421"), b"554 go away\r\n")),
     Target("reply", _replies, (REPLIES,)),
+    Target("qmtp_server", _Packages(packages.Qmtp), QMTP),
+    Target("qmqp_server", _Packages(packages.Qmqp), QMQP),
     Target("qmtp_client", _qmtp_client, (b"3:Kok,6:Zlater,", b"1:D,1:K,1:K,")),
     Target("qmqp_client", _qmqp_client, (b"3:Kok,", b"1:X,", b"9999999:")),
 )

@@ -119,7 +119,7 @@ def test_leading_zeros_are_forgiven() -> None:
 
 
 @pytest.mark.parametrize("server", [QmtpServer, QmqpServer])
-@pytest.mark.parametrize("wire", [HUGE, HUGE[:-1], b"9999999999:", b"2000000001:"])
+@pytest.mark.parametrize("wire", [HUGE, HUGE[:-1], b"9" * 1000, b"9999999999x", b"2000000001:"])
 def test_a_length_beyond_all_reason_is_too_large(server: Server, wire: bytes) -> None:
     with pytest.raises(TooLarge):
         fed(server, wire)
@@ -190,7 +190,7 @@ def test_cr_lf_is_lf_wherever_it_is_cut(text: bytes, cut: int) -> None:
 
 @pytest.mark.parametrize("server", [QmtpServer, QmqpServer])
 def test_any_bytes_are_events_or_a_format_error(server: Server) -> None:
-    @given(st.lists(st.binary(max_size=20) | st.sampled_from([b"3:", b"1:\n,", b"0:,", b",", b"9"])))
+    @given(st.lists(st.binary(max_size=20) | st.sampled_from([b"3:", b"1:\n,", b"0:,", b",", b"99999999"])))
     def try_them(pieces: list[bytes]) -> None:
         assert outcome(server, pieces) == outcome(server, [b"".join(pieces)])
 

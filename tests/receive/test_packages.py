@@ -1,7 +1,5 @@
 """Owns the tests of a QMTP or QMQP session above the bytes, in memory."""
 
-import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,12 +10,10 @@ from appliance.formats.envelope import Envelope
 from appliance.formats.handin import ENVELOPE_LIMIT, LARGE
 from appliance.formats.netstring import parse_netstrings
 from appliance.formats.outcome import FormatError
-from appliance.receive.conversation import Desk
 from appliance.receive.packages import Qmqp, Qmtp, Session, format_answer
-from appliance.receive.policy import Policy
 from appliance.receive.replies import reply
-from tests.support.packages import letters, qmqp, qmtp
-from tests.support.smtp_rig import ENVIRONMENT, NOW, Mailboxes, Message, Queue, place_of
+from tests.support.packages import Memory, letters, qmqp, qmtp
+from tests.support.smtp_rig import NOW, Message
 
 RECEIVED = (
     b"Received: from client.example (192.0.2.7)\n  by mx.lab.test with %s; 22 Nov 2026 23:27:52 -0000\n"
@@ -29,35 +25,6 @@ BAD_SENDER = b"29:Dunacceptable sender (#5.1.7),"
 BAD_ADDRESS = b"51:Dsorry, I can't accept addresses like that (#5.1.3),"
 OK = b"19:Kok %d qp 1," % NOW
 RELAY = {"RELAYCLIENT": ""}
-
-
-class Memory:
-    """A session with a queue and mailboxes in memory."""
-
-    def __init__(
-        self,
-        kind: type[Session],
-        folder: Path,
-        control: Mapping[str, str] | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        self.queue = Queue()
-        self.mailboxes = Mailboxes()
-        policy = Policy.read(place_of(folder, control or {}))
-        desk = Desk(policy, self.queue, self.mailboxes, lambda: NOW)
-        self.session = kind(desk, {**ENVIRONMENT, **(environment or {})})
-
-    def ask(self, *said: bytes) -> bytes:
-        """All that is answered."""
-
-        async def asking() -> bytes:
-            return b"".join([answer for wire in said async for answer in self.session.receive(wire)])
-
-        return asyncio.run(asking())
-
-    @property
-    def envelopes(self) -> list[Envelope]:
-        return [message.envelope for message in self.queue.messages]
 
 
 @pytest.fixture
