@@ -75,12 +75,14 @@ class Peer(asyncio.StreamReaderProtocol):
     async def _answer(self, received: bytes, writer: asyncio.StreamWriter) -> None:
         began = self._worker.loop.time()
         self._busy = True
-        async for answers in self._session.receive(received):
-            writer.write(answers)
+        try:
+            async for answers in self._session.receive(received):
+                writer.write(answers)
+                self._busy = False  # now it is the peer's turn, to read
+                await writer.drain()
+                self._busy = True
+        finally:
             self._busy = False
-            await writer.drain()
-            self._busy = True
-        self._busy = False
         self._heard = now = self._worker.loop.time()
         if not self._session.pending:
             self._package_began, self._package_size = None, 0

@@ -23,7 +23,7 @@ from appliance.receive.packages import Qmtp
 from appliance.receive.policy import Policy
 from appliance.receive.qmtpd import Peer, Worker
 from tests.support.packages import letters, qmqp, qmtp
-from tests.support.smtp_rig import place_of
+from tests.support.smtp_rig import Queue, place_of
 from tests.support.smtpd_rig import SmtpdRig, smtpd
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
@@ -248,7 +248,8 @@ def in_this_process(story: Callable[[Peer, socket.socket, float], Awaitable[None
         with tempfile.TemporaryDirectory() as folder, far:
             place = place_of(Path(folder), {})
             worker = Worker(place, Policy.read(place), Qmtp)
-            peer = Peer(worker, Connection(1, Listener("qmtp", "127.0.0.1", 209, False)))
+            connection = Connection(1, Listener("qmtp", "127.0.0.1", 209, False), {"RELAYCLIENT": ""})
+            peer = Peer(worker, connection)
             near.setblocking(False)
             far.setblocking(False)
             await worker.loop.connect_accepted_socket(lambda: peer, near)
@@ -297,3 +298,33 @@ def test_a_connection_has_an_end_even_if_it_is_never_silent() -> None:
         assert peer._transport is None
 
     in_this_process(story)
+
+
+def test_a_peer_that_reads_no_answers_is_cut_even_after_a_fault() -> None:
+    async def story(peer: Peer, far: socket.socket, began: float) -> None:
+        far.sendall(qmtp(b"\n", b"", b"x\0@far.test") + b"no package")
+        async with asyncio.timeout(20):
+            while not peer._session.ended:
+                await asyncio.sleep(0.01)
+
+        assert peer._transport is not None
+        peer.look(began + 400)
+        await asyncio.sleep(0.01)
+        assert peer._transport is None
+
+    in_this_process(story)
+
+
+def test_a_fault_of_ours_ends_one_connection_and_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    async def story(peer: Peer, far: socket.socket, began: float) -> None:
+        peer._worker.desk.queue = Queue()
+        far.sendall(qmtp(b"\n", b"fault@y.test", b"x@far.test"))
+        async with asyncio.timeout(20):
+            while peer._transport is not None:
+                await asyncio.sleep(0.01)
+
+        assert b"" == far.recv(100)
+
+    in_this_process(story)
+
+    assert "fault with unknown: Traceback" in capfd.readouterr().err
