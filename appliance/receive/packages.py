@@ -49,6 +49,7 @@ class Session(ABC):
     """One connection: bytes in, answers out."""
 
     protocol: bytes
+    kind: type[QmtpServer] | type[QmqpServer]
 
     def __init__(
         self, desk: Desk, environment: Mapping[str, str], tell: Callable[[str], None] = log.line
@@ -58,11 +59,9 @@ class Session(ABC):
         self._desk = desk
         self._environment = environment
         self._logged = 0
-        self._server = self._make_server()
+        self._missing = 0  # mailboxes that were asked for and are not there
+        self._server = self.kind()
         self._forget()
-
-    @abstractmethod
-    def _make_server(self) -> QmtpServer | QmqpServer: ...
 
     @abstractmethod
     def _take_sender(self, address: bytes | None) -> None: ...
@@ -166,10 +165,7 @@ class Qmtp(Session):
     """A session of qmtpd."""
 
     protocol = b"QMTP"
-
-    def _make_server(self) -> QmtpServer:
-        self._missing = 0
-        return QmtpServer()
+    kind = QmtpServer
 
     def _forget(self) -> None:
         super()._forget()
@@ -233,9 +229,7 @@ class Qmqp(Session):
     """A session of qmqpd."""
 
     protocol = b"QMQP"
-
-    def _make_server(self) -> QmqpServer:
-        return QmqpServer()
+    kind = QmqpServer
 
     def _take_sender(self, address: bytes | None) -> None:
         self._sender = self._checked(address)
