@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.__main__ import DAEMONS
 from tests.crash.customer import Customer, is_in_order
 from tests.crash.kills import CONFIG
 from tests.support.nexthop import NextHop
-from tests.support.site import Site, site
+from tests.support.site import ALWAYS, Site, site
 from tests.support.waiting import wait_for
 
 WHILE_S = 1.5
@@ -90,10 +89,10 @@ def run() -> int:
     with NextHop() as sink, site(CONFIG.format(port=sink.port)) as running:
         running.up()
         customer = Customer(running, sink)
-        for name in DAEMONS:
+        for name in ALWAYS:
             complaints = list(play(running, customer, name))
             bad += bool(complaints)
             print(*complaints, sep="\n", end="\n" if complaints else "", flush=True)
         bad += not is_in_order(running, customer)
-        print(f"full tables of descriptors = {len(DAEMONS)}, bad = {bad}", flush=True)
+        print(f"full tables of descriptors = {len(ALWAYS)}, bad = {bad}", flush=True)
         return 1 if bad else 0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.__main__ import DAEMONS
 from appliance.system.privileges import IDENTITIES
 from tests.support.container import Container, Process
+from tests.support.site import ALWAYS
 from tests.support.waiting import wait_for
 
 MEGABYTE = 1_000_000
@@ -35,7 +35,7 @@ def inspected(container: Container) -> dict[str, dict[str, object]]:
 
 def daemons(container: Container) -> dict[str, list[Process]]:
     """The processes of each daemon, by the name on its command line."""
-    named: dict[str, list[Process]] = {name: [] for name in DAEMONS}
+    named: dict[str, list[Process]] = {name: [] for name in ALWAYS}
     for process in container.processes():
         if found := re.search(r"-m appliance (\w+)", process.command):
             named.setdefault(found[1], []).append(process)
@@ -69,7 +69,7 @@ def network_sockets(pid: int) -> set[str]:
 def test_docker_compose_top_shows_each_daemon(container: Container) -> None:
     shown = container.compose("top")
 
-    assert [] == [name for name in DAEMONS if f"appliance {name}" not in shown]
+    assert [] == [name for name in ALWAYS if f"appliance {name}" not in shown]
 
 
 def test_supervisor_is_the_first_process(container: Container) -> None:
@@ -77,7 +77,7 @@ def test_supervisor_is_the_first_process(container: Container) -> None:
 
 
 def test_svc_and_svstat_answer_by_name(container: Container) -> None:
-    services = {f"/service/{name}" for name in DAEMONS if name != "send"} | {"/service/qmail"}
+    services = {f"/service/{name}" for name in ALWAYS if name != "send"} | {"/service/qmail"}
 
     before = services_up(container, "svstat", "/service/*")  # no shell has expanded it
     container.run("svc", "-t", "/service/qmail")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.__main__ import DAEMONS
 from tests.support import clients
 from tests.support.clients import Mailbox, with_token
 from tests.support.container import Container
 from tests.support.letter import Letter, letter
+from tests.support.site import ALWAYS
 from tests.support.waiting import until_it_works, wait_for
 
 
@@ -57,7 +57,7 @@ def test_docker_kill_loses_nothing_that_was_accepted(container: Container) -> No
         assert new.is_in(fetched(mailbox, new))
 
 
-@pytest.mark.parametrize("name", list(DAEMONS))
+@pytest.mark.parametrize("name", ALWAYS)
 def test_a_killed_daemon_is_started_again_and_mail_goes_on(container: Container, name: str) -> None:
     mailbox, before = container.mailbox(), pid_of(container, name)
 

@@ -20,6 +20,9 @@ from tests.support.ports import free_base
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
+ALWAYS = tuple(name for name in DAEMONS if name not in ("qmtpd", "qmqpd"))
+"""The daemons that run although config.yaml does not ask for them."""
+
 SMTP, QMTP, QMQP, POP3, POP3S = 25, 209, 628, 110, 995
 
 CONFIG = """\
