@@ -68,8 +68,8 @@ class _Packages:
 
     def __call__(self, pieces: list[bytes]) -> Answer:
         if self._memory is None:
-            folder = Path(tempfile.mkdtemp(prefix="fuzz-packages-"))
-            self._memory = PackageMemory(self._kind, folder, {"databytes": "200"})
+            with tempfile.TemporaryDirectory() as folder:
+                self._memory = PackageMemory(self._kind, Path(folder), {"databytes": "200"})
         whole = self._heard(self._memory, [b"".join(pieces)])
         assert whole == self._heard(self._memory, pieces)
         heard, queued, fault = whole
