@@ -215,8 +215,9 @@ class Qmtp(Session):
         report = self._desk.mailboxes.known(address) or await self._desk.mailboxes.ask(address)
         if report.verdict is Verdict.DONE:
             return None
-        self._missing += report.verdict is Verdict.NEVER
-        return replies.NO_MAILBOX if report.verdict is Verdict.NEVER else replies.CANNOT_TELL
+        refusal = replies.about_mailbox(report)
+        self._missing += refusal is replies.NO_MAILBOX  # who asks for one that is there does not guess
+        return refusal
 
     async def _answers(self) -> AsyncIterator[bytes]:
         outcome = await self._hand_in() if self._recipients else replies.OK  # which nobody hears then

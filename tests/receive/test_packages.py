@@ -68,7 +68,8 @@ def test_each_recipient_has_his_own_answer(mx: Memory) -> None:
         qmtp(
             b"\n",
             b"a@y.test",
-            *(b"joe@lab.test", b"x@far.test", b"missing@lab.test", b"later@lab.test", b"a\0b@lab.test"),
+            *(b"joe@lab.test", b"x@far.test", b"missing@lab.test", b"full@lab.test", b"later@lab.test"),
+            b"a\0b@lab.test",
             *(b"a\nb@lab.test", b"y" * 1000, b"sue@lab.test"),
         )
     )
@@ -77,6 +78,7 @@ def test_each_recipient_has_his_own_answer(mx: Memory) -> None:
         OK[3:-1],
         NO_RELAY[3:-1],
         b"Dsorry, no mailbox here by that name (#5.1.1)",
+        b"Dsorry, that mailbox is full (#5.2.2)",
         b"Zsorry, I cannot tell now whether that mailbox exists (#4.3.0)",
         *(NO_RECIPIENT[3:-1], NO_RECIPIENT[3:-1], NO_RECIPIENT[3:-1]),
         OK[3:-1],
