@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from appliance.site.faults import Fault, Path, Place, fault_at
-from appliance.site.model import Plain
+from appliance.site.values import Plain
 
 LARGEST = 4 * 1024 * 1024
 """Bytes; some 20,000 mailboxes with their hashes."""

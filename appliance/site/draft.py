@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from appliance.site.document import Document
 from appliance.site.faults import Path
-from appliance.site.model import Plain, Site, Wrong, validated
+from appliance.site.model import Site, Wrong, validated
+from appliance.site.values import Plain
 
 _ROUNDS = 8
 _PLACEHOLDERS: dict[Path, Plain] = {

@@ -3,7 +3,8 @@
 import difflib
 from typing import NamedTuple
 
-from appliance.site.model import Part, Plain, Wrong, part_at
+from appliance.site.model import Part, Wrong, part_at
+from appliance.site.values import Plain
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]

@@ -16,7 +16,8 @@ from appliance.site.checks import check
 from appliance.site.document import Document
 from appliance.site.draft import draft_of
 from appliance.site.faults import ConfigFaults, Fault, Path, Place, fault_at, sentence
-from appliance.site.model import Plain, Site, validated
+from appliance.site.model import Site, validated
+from appliance.site.values import Plain
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads ten times as fast
 _DEEPEST = 16

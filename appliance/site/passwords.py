@@ -18,7 +18,8 @@ from pathlib import Path
 from appliance.formats.outcome import Temporary
 from appliance.site import names
 from appliance.site.addresses import Name
-from appliance.site.model import GENERATE, Mailbox, Site
+from appliance.site.model import Mailbox, Site
+from appliance.site.values import GENERATE
 from appliance.system import files
 from appliance.system.place import Place
 

@@ -10,8 +10,9 @@ from appliance.formats.smarthosts import Encryption, Login
 from appliance.site import names
 from appliance.site.draft import Draft
 from appliance.site.faults import Path, Told
-from appliance.site.model import ALL_OTHERS, Site, Smarthost
+from appliance.site.model import Site, Smarthost
 from appliance.site.passwords import first_line
+from appliance.site.values import ALL_OTHERS
 
 _PEM = b"-----BEGIN CERTIFICATE-----"
 

@@ -5,7 +5,8 @@ import pytest
 from appliance.site.document import Document
 from appliance.site.draft import Draft, draft_of
 from appliance.site.faults import Path
-from appliance.site.model import Plain, validated
+from appliance.site.model import validated
+from appliance.site.values import Plain
 from tests.support.configs import site_of
 
 LEAST: dict[str, Plain] = {"version": 1, "hostname": "mail.example.org", "postmaster": "a@elsewhere.test"}

@@ -3,7 +3,8 @@
 import pytest
 
 from appliance.site.faults import ConfigFaults, Fault, fault_at, sentence
-from appliance.site.model import Plain, validated
+from appliance.site.model import validated
+from appliance.site.values import Plain
 
 LEAST: dict[str, Plain] = {"version": 1, "hostname": "mail.example.org", "postmaster": "a@elsewhere.test"}
 
