@@ -9,7 +9,7 @@ program is run as the account's user, in his home.
 import os
 from collections.abc import Mapping
 
-from appliance.accounts.client import check
+from appliance.accounts.client import POP3, check
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.system.place import Place
 from appliance.system.privileges import Identity, become_identity, is_root
@@ -30,7 +30,8 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Run the program that argv names if the password is right; 1 wrong, 2 misused, 111 try again later."""
     try:
         user, password = parse_told(_read_all())
-        account = check(Place.from_environ(environ).socket("authd"), user, password, b"checkpassword")
+        address = os.fsencode(environ.get("TCPREMOTEIP", ""))
+        account = check(Place.from_environ(environ).socket("authd"), user, password, POP3, address)
     except Temporary:
         return TRY_LATER
     except (FormatError, OSError):

@@ -1,4 +1,8 @@
-"""Owns the asking of authd: is that the password, and whose account is it then?"""
+"""Owns the asking of authd: is that the password, and whose account is it then?
+
+`scope` says what the login is for, SMTP or POP3: a password may be for one of them alone. `address` is the
+client's, as text: failures are counted by it. Either may be empty, and then says nothing.
+"""
 
 import asyncio
 import socket
@@ -9,7 +13,9 @@ from appliance.accounts.exchange import LIMIT, Account, Question, format_questio
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Temporary
 
-__all__ = ["Account", "check", "check_async"]
+__all__ = ["POP3", "SMTP", "Account", "check", "check_async"]
+
+SMTP, POP3 = b"smtp", b"pop3"  # scopes
 
 NOT_ANSWERING = "Unable to check passwords (#4.3.0)."
 SECONDS = 60.0  # a queue of others before us, and the seconds a wrong password costs
@@ -18,11 +24,11 @@ _Answer = Account | Temporary | None
 
 
 def check(
-    path: Path, user: bytes, password: bytes, purpose: bytes = b"", address: bytes = b""
+    path: Path, user: bytes, password: bytes, scope: bytes = b"", address: bytes = b""
 ) -> Account | None:
     """The account if the password is right, else None; Temporary if authd, at `path`, cannot tell."""
     try:
-        question = format_question(Question(user, password, purpose, address))
+        question = format_question(Question(user, password, scope, address))
     except FormatError:
         return None  # no account has a name or password with a NUL
     try:
@@ -40,11 +46,11 @@ def check(
 
 
 async def check_async(
-    path: Path, user: bytes, password: bytes, purpose: bytes = b"", address: bytes = b""
+    path: Path, user: bytes, password: bytes, scope: bytes = b"", address: bytes = b""
 ) -> Account | None:
     """The same without waiting for it in the way of others."""
     try:
-        question = format_question(Question(user, password, purpose, address))
+        question = format_question(Question(user, password, scope, address))
     except FormatError:
         return None
     loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
 """Owns what is said on authd's socket, in frames: one question, one answer, then maybe the next.
 
-question  C  user, password, purpose, address of the peer     joined by NUL
+question  C  user, password, scope, address of the client     joined by NUL
 answer    A  name, uid, gid, home, maildir                    that is the account
           N                                                   no: unknown user or wrong password
           Z  sentence                                         cannot tell now
@@ -17,12 +17,16 @@ QUESTION, ACCOUNT, NO, CANNOT_TELL = b"C", b"A", b"N", b"Z"
 
 
 class Question(NamedTuple):
-    """Is that the password? `purpose`, such as pop3, and `address` say what for and for whom."""
+    """Is that the password? `scope`, such as pop3, and `address` say what for and for whom."""
 
     user: bytes
     password: bytes
-    purpose: bytes = b""
+    scope: bytes = b""
     address: bytes = b""
+
+    def __repr__(self) -> str:
+        """Without the password: a question may end up in a log line."""
+        return f"Question({self.user!r}, scope={self.scope!r}, address={self.address!r})"
 
 
 class Account(NamedTuple):

@@ -19,6 +19,10 @@ class Credentials(NamedTuple):
     password: bytes
     address: bytes
 
+    def __repr__(self) -> str:
+        """Without the password: it may end up in a log line."""
+        return f"Credentials({self.user!r}, address={self.address!r})"
+
 
 class Admission(NamedTuple):
     """Whose session begins, from where, over which Maildir."""

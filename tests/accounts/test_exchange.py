@@ -28,11 +28,15 @@ def only_frame(wire: bytes) -> tuple[bytes, bytes]:
 
 
 @given(field, field, field, field)
-def test_a_question_arrives_as_it_was_asked(user: bytes, password: bytes, purpose: bytes, ip: bytes) -> None:
+def test_a_question_arrives_as_it_was_asked(user: bytes, password: bytes, scope: bytes, ip: bytes) -> None:
     """Any four fields without NUL come out as they went in."""
-    question = Question(user, password, purpose, ip)
+    question = Question(user, password, scope, ip)
 
     assert question == parse_question(*only_frame(format_question(question)))
+
+
+def test_a_question_that_is_shown_does_not_show_the_password() -> None:
+    assert "hunter2" not in repr(Question(b"alice", b"hunter2", b"pop3", b"192.0.2.1"))
 
 
 def test_a_nul_cannot_be_asked_about() -> None:

@@ -23,6 +23,10 @@ def test_credentials_arrive_as_they_were_given() -> None:
     assert credentials == parse_credentials(format_credentials(credentials))
 
 
+def test_credentials_that_are_shown_do_not_show_the_password() -> None:
+    assert "hunter2" not in repr(Credentials(b"alice", b"hunter2", b"192.0.2.1"))
+
+
 def test_an_admission_arrives_as_it_was_given() -> None:
     admission = Admission(b"alice", b"192.0.2.1", b"/mail/alice/Maildir")
 
