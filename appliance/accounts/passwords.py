@@ -1,4 +1,4 @@
-"""Owns the hashing of passwords: argon2id by argon2-cffi, whose only door this is.
+"""Owns the hashing of passwords: argon2id by argon2-cffi, whose only door this is; the rest by crypt(3).
 
 19 MiB, two passes, one lane is what OWASP's page on password storage gives as the least that is enough; it
 suits small machines: a login takes some 20 ms of one processor.
@@ -6,10 +6,11 @@ suits small machines: a login takes some 20 ms of one processor.
 
 import argon2
 
-MEMORY_KIB, PASSES, LANES = 19456, 2, 1
+from appliance.formats.outcome import FormatError
+from appliance.formats.passwordhash import ARGON2ID, form_of
+from appliance.system import crypt
 
-# A hash is verified with the figures that stand in it: a stray one must not take all memory or an hour.
-_MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = 262144, 16, 16
+MEMORY_KIB, PASSES, LANES = 19456, 2, 1
 
 _HASHER = argon2.PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 
@@ -20,22 +21,19 @@ def hash_password(password: bytes) -> str:
 
 
 def is_known_hash(text: str) -> bool:
-    """Whether `verify` can do something with that text."""
+    """Whether `verify` can do something with that text, at a cost that a login may have."""
     try:
-        figures = argon2.extract_parameters(text)
-    except (argon2.exceptions.InvalidHashError, ValueError):
+        return form_of(text) == ARGON2ID or crypt.is_known(text)
+    except FormatError:
         return False
-    return (
-        figures.memory_cost <= _MOST_MEMORY_KIB
-        and 0 < figures.time_cost <= _MOST_PASSES
-        and 0 < figures.parallelism <= _MOST_LANES
-    )
 
 
 def verify(known_hash: str, password: bytes) -> bool:
     """Whether it is the password of that hash; an unknown kind of hash is nobody's."""
     if not is_known_hash(known_hash):
         return False
+    if form_of(known_hash) != ARGON2ID:
+        return crypt.verify(known_hash, password)
     try:
         return _HASHER.verify(known_hash, password)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):

@@ -77,7 +77,8 @@ class Mailbox(Part):
 
     password: Password | None = Field(
         None,
-        description="`generate`, or an argon2id hash as `toaster passwd` prints it.",
+        description="`generate`, or a hash: argon2id, as `toaster passwd` prints it, bcrypt, SHA-512 crypt "
+        "or yescrypt.",
         examples=[GENERATE],
     )
     password_file: FilePath | None = Field(

@@ -79,7 +79,7 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 Password = Annotated[
     str,
     AfterValidator(_password),
-    WithJsonSchema({"type": "string", "pattern": r"^(generate|\$argon2id\$.+)$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^(generate|\$(argon2id|2[aby]|6|y)\$.+)$"}),
 ]
 Target = Annotated[str, AfterValidator(names.target)]
 Targets = Annotated[

@@ -12,6 +12,7 @@ from appliance.accounts.passwords import (
     is_known_hash,
     verify,
 )
+from tests.support.hashes import HASHES
 
 
 def test_a_hash_knows_its_own_password_only() -> None:
@@ -22,6 +23,11 @@ def test_a_hash_knows_its_own_password_only() -> None:
         verify(made, b"geheim"),
         verify(made, b""),
     )
+
+
+@pytest.mark.parametrize("known", HASHES.values(), ids=HASHES)
+def test_a_hash_of_crypt_knows_its_own_password_only(known: str) -> None:
+    assert (True, True, False) == (is_known_hash(known), verify(known, b"secret"), verify(known, b"x"))
 
 
 def test_a_hash_is_argon2id_with_the_stated_figures_and_a_salt_of_its_own() -> None:

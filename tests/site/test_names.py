@@ -131,7 +131,7 @@ def test_what_is_right_gets_its_one_form(form: Callable[[str], object], text: st
         (names.login_password, "sec\nret", "control character"),
         (names.route, "smtp://relay.test", "is no next hop"),
         (names.route, "qmtp://", "is no next hop"),
-        (names.password_hash, "$argon2i$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$" + "a" * 43, "no argon2id hash"),
+        (names.password_hash, "$argon2i$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$" + "a" * 43, "no password hash"),
         (names.password_hash, HASH.replace("19456", "9999999"), "more than a login may cost"),
         (names.password_hash, HASH.replace("t=2", "t=0"), "more than a login may cost"),
         (names.file_path, "secrets/alice", "not absolute"),

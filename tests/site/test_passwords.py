@@ -156,7 +156,7 @@ def test_a_password_file_that_went_away_is_a_temporary_failure(tmp_path: Path) -
         (b"\nsecond line\n", "holds no password"),
         (b"a\0b\n", "holds no password"),
         (b"\xff\xfe\n", "is no text"),
-        (b"$argon2id$broken\n", "no argon2id hash"),
+        (b"$argon2id$broken\n", "no password hash"),
     ],
 )
 def test_a_file_without_a_password_is_told(tmp_path: Path, content: bytes, told: str) -> None:

@@ -1,0 +1,89 @@
+"""Owns what the hash of a password looks like: four forms, told by their prefix, and what each may cost.
+
+    $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH    argon2id, as `toaster passwd` makes them (RFC 9106)
+    $2b$10$SALTHASH   $2y$   $2a$               bcrypt
+    $6$SALT$HASH      $6$rounds=9000$SALT$HASH  SHA-512 crypt
+    $y$j9T$SALT$HASH                            yescrypt, Debian's /etc/shadow        (all three: crypt(5))
+
+A hash says itself what verifying it costs. One that would take all memory, or seconds, is refused.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from appliance.formats.outcome import FormatError
+
+KNOWN = "argon2id, bcrypt, SHA-512 crypt or yescrypt"
+ARGON2ID = "argon2id"
+
+_MOST_KIB, _MOST_PASSES, _MOST_LANES = 262144, 16, 16  # argon2's own default is 65536, 3, 4
+_MOST_LOG_ROUNDS = 13  # bcrypt: half a second
+_MOST_ROUNDS = 500_000  # SHA-512 crypt: as long
+
+_ASCII64 = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # crypt(5)
+
+
+class _Form(NamedTuple):
+    name: str
+    pattern: re.Pattern[str]
+    is_dear: Callable[[re.Match[str]], bool]
+
+
+def _argon2id(found: re.Match[str]) -> bool:
+    memory, passes, lanes = (int(number) for number in found.groups())
+    return not (8 * lanes <= memory <= _MOST_KIB and 0 < passes <= _MOST_PASSES and 0 < lanes <= _MOST_LANES)
+
+
+def _bcrypt(found: re.Match[str]) -> bool:
+    return not 4 <= int(found[1]) <= _MOST_LOG_ROUNDS
+
+
+def _sha512(found: re.Match[str]) -> bool:
+    return not 1000 <= int(found[1] or 5000) <= _MOST_ROUNDS
+
+
+def _yescrypt(found: re.Match[str]) -> bool:
+    """It takes 128 * r * N bytes; N is a power of two, and both are one letter above 0 each."""
+    log_n, r = (_ASCII64.index(letter) + 1 for letter in found.groups())
+    return not 10 <= log_n <= 20 or r << log_n > _MOST_KIB * 8
+
+
+_FORMS = (
+    _Form(
+        ARGON2ID,
+        re.compile(
+            r"\$argon2id\$v=19\$m=([0-9]{1,8}),t=([0-9]{1,3}),p=([0-9]{1,3})"
+            r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}"
+        ),
+        _argon2id,
+    ),
+    _Form("bcrypt", re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}"), _bcrypt),
+    _Form(
+        "SHA-512 crypt",
+        re.compile(r"\$6\$(?:rounds=([0-9]{1,9})\$)?[./A-Za-z0-9]{0,16}\$[./A-Za-z0-9]{86}"),
+        _sha512,
+    ),
+    _Form(
+        "yescrypt",
+        re.compile(r"\$y\$j([./0-9A-Za-j])([./0-9A-Za-j])\$[./A-Za-z0-9]{0,86}\$[./A-Za-z0-9]{43}"),
+        _yescrypt,
+    ),
+)
+
+
+def form_of(text: str) -> str:
+    """The form's name; FormatError, with a sentence that never shows the text, if it is none known here."""
+    for name, pattern, is_dear in _FORMS:
+        found = pattern.fullmatch(text)
+        if found and is_dear(found):
+            raise FormatError(f"the {name} hash wants more than a login may cost")
+        if found:
+            return name
+    raise FormatError(f"this is no password hash of a form known here ({KNOWN})")
+
+
+def costs_as(text: str) -> str:
+    """What hashes share that take the same time to verify: form and figures, without salt and hash."""
+    fields = text.split("$")
+    return "$".join(fields[:3] if fields[1].startswith("2") else fields[:-2])
