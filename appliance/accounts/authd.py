@@ -8,18 +8,27 @@ import signal
 import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from appliance.accounts.checks import Checks
-from appliance.accounts.exchange import LIMIT, format_answer, parse_question
-from appliance.accounts.table import Entry, parse_table
+from appliance.accounts import program
+from appliance.accounts.checks import TOO_MANY, Checks
+from appliance.accounts.exchange import LIMIT, Question, format_answer, parse_question
+from appliance.accounts.limits import Limits
+from appliance.accounts.orders import ORDERS, obey
+from appliance.accounts.passwords import verify
+from appliance.accounts.program import Program
+from appliance.accounts.table import EXTERNAL, Table, parse_table
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Temporary
-from appliance.system import log
+from appliance.system import files, log
+from appliance.system.gateways import gateways
 from appliance.system.place import Place
-from appliance.system.privileges import accept, admits, become, bind_unix
+from appliance.system.privileges import IDENTITIES, accept, admits, become, bind_unix, is_root
 
 UNREADABLE = "Unable to read passwords (#4.3.0)."
 IDLE_SECONDS = 300.0
+WRITE_SECONDS = 30.0  # how much of the counting of wrong passwords a crash may lose
+PROGRAMS_AT_ONCE = 8
 
 _M_MMAP_THRESHOLD = -3  # mallopt(3)
 
@@ -27,33 +36,48 @@ _M_MMAP_THRESHOLD = -3  # mallopt(3)
 class Authd:
     """The table in memory and those who ask about it."""
 
-    def __init__(self, place: Place, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, place: Place, asked: Program | None) -> None:
         self._place = place
-        self._checks = Checks(pool, {})
+        self._program = asked
+        # Half of the processors: a flood of logins leaves room for mail, and has 19 MiB for each at most.
+        self._hashing = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2), thread_name_prefix="verify")
+        self._asking = ThreadPoolExecutor(PROGRAMS_AT_ONCE, thread_name_prefix="program")
+        self._limits = Limits()
+        self._checks = Checks(self._verify, self._limits, has_program=asked is not None)
         self._fault: Temporary | None = Temporary(UNREADABLE)
         self._tasks: set[asyncio.Task[None]] = set()
 
+    async def _verify(self, known_hash: str, question: Question) -> bool:
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            if known_hash == EXTERNAL and self._program is not None:
+                return await run(self._asking, self._program.is_right, question)
+            return await run(self._hashing, verify, known_hash, question.password)
+        except RuntimeError:  # the system has no thread left
+            raise TOO_MANY from None
+
     def reload(self) -> None:
         """Read the table again; one that cannot be read leaves the old in force."""
+        self._limits.gateways = gateways()
         try:
-            entries = self._read()
+            table = self._read()
         except Temporary as error:
             log.line(f"alert: {error.sentence}")
             self._fault = None if self._checks.has_entries else Temporary(UNREADABLE)
             return
         self._fault = None
-        self._checks.replace(entries)
-        log.line(f"status: accounts {len(entries)}")
+        self._checks.replace(table)
+        log.line(f"status: accounts {len(table.entries)}")
 
-    def _read(self) -> dict[bytes, Entry]:
+    def _read(self) -> Table:
         try:
             content = self._place.passwords.read_bytes()
         except OSError as error:
             raise Temporary(f"{UNREADABLE} {error.strerror}") from error
-        entries, faults = parse_table(content)
-        for fault in faults:
+        table = parse_table(content)
+        for fault in table.faults:
             log.line(f"warning: passwords: {fault}")
-        return entries
+        return table
 
     def welcome(self, listener: socket.socket) -> None:
         """Take the next connection."""
@@ -69,7 +93,7 @@ class Authd:
         reader, writer = await asyncio.open_unix_connection(sock=connection)
         try:
             if admits(connection, "qmaild"):
-                await self._answer_all(reader, writer)
+                await self._answer_all(reader, writer, may_order=admits(connection))
             else:
                 log.line("warning: a peer that may not ask about passwords")
         except (OSError, FormatError, TimeoutError) as error:
@@ -79,13 +103,61 @@ class Authd:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer_all(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, may_order: bool
+    ) -> None:
         buffer = FrameBuffer(LIMIT)
         while received := await asyncio.wait_for(reader.read(LIMIT), IDLE_SECONDS):
             for kind, payload in buffer.receive(received):
+                if may_order and kind in ORDERS:
+                    writer.write(obey(self._limits, kind, payload))
+                    continue
                 answer = self._fault or await self._checks.answer(parse_question(kind, payload))
                 writer.write(format_answer(answer))
             await writer.drain()
+
+    def remember(self) -> None:
+        """Take up what is known of wrong passwords from before a restart; without it counting begins anew."""
+        try:
+            self._limits.load(_limits_file(self._place).read_bytes())
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            log.line(f"warning: counting wrong passwords anew: {error}")
+
+    def write(self) -> None:
+        """Keep what is known of wrong passwords, if it has changed."""
+        if self._limits.is_changed:
+            try:
+                files.replace(_limits_file(self._place), self._limits.dump(), 0o600)
+            except OSError as error:
+                log.line(f"warning: unable to keep who is limited: {error}")
+
+    async def write_now_and_then(self) -> None:
+        """Do so for as long as the process lives."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            self.write()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        for pool in (self._hashing, self._asking):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _limits_file(place: Place) -> Path:
+    return place.state / "authd" / "limits"
+
+
+def _make_folder(place: Place) -> None:
+    """The folder in the state volume that is qmailp's; without it all works but remembering."""
+    folder = _limits_file(place).parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_root():
+            os.chown(folder, *IDENTITIES["qmailp"])
+    except OSError as error:
+        log.line(f"warning: unable to make {folder}: {error.strerror}")
 
 
 def _give_memory_back() -> None:
@@ -94,33 +166,41 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
-async def _serve(listener: socket.socket, place: Place) -> None:
+async def _serve(listener: socket.socket, place: Place, asked: Program | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="verify") as pool:
-        authd = Authd(place, pool)
-        loop.add_signal_handler(signal.SIGHUP, authd.reload)
-        authd.reload()
-        loop.add_reader(listener, authd.welcome, listener)
-        await stop.wait()
-        loop.remove_reader(listener)
-        pool.shutdown(cancel_futures=True)
+    authd = Authd(place, asked)
+    authd.remember()
+    loop.add_signal_handler(signal.SIGHUP, authd.reload)
+    authd.reload()
+    loop.add_reader(listener, authd.welcome, listener)
+    writing = loop.create_task(authd.write_now_and_then())
+    await stop.wait()
+    loop.remove_reader(listener)
+    writing.cancel()
+    authd.stop()
+    authd.write()
     log.line("status: exiting")
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
-    """authd(8): takes no arguments; HUP reads the passwords again, TERM ends it."""
+    """authd(8): the user and command of a program that is asked, if any; HUP reads again, TERM ends it."""
     log.open("authd")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing is read yet that would have to be read again
     place = Place.from_environ(environ)
+    if argv and (argv[0] not in IDENTITIES or len(argv) < 2):
+        log.line("alert: cannot start: usage: authd [USER PROGRAM [ARGUMENT ...]]")
+        return 100
     try:
+        asked = program.start(argv[0], argv[1:]) if argv else None
         listener = bind_unix(place.socket("authd"))
+        _make_folder(place)
         become("qmailp")
     except OSError as error:
         log.line(f"alert: cannot start: {error}")
         return 111
     _give_memory_back()
-    asyncio.run(_serve(listener, place))
+    asyncio.run(_serve(listener, place, asked))
     return 0

@@ -1,4 +1,4 @@
-"""Owns the decision on a password: table, what was decided lately, and the seconds that a wrong one costs.
+"""Owns the decision on a password: what was decided lately, and the seconds that a wrong one costs.
 
 argon2 takes some 20 ms of a processor, so verifying is done in threads (argon2 lets go of the interpreter's
 lock), one at a time for each account, and a decision is kept for minutes: a client that comes every minute
@@ -6,31 +6,41 @@ costs a digest. Known and unknown users take the same way and the same time.
 """
 
 import asyncio
-import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
-from collections.abc import Mapping
-from concurrent.futures import Executor
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from appliance.accounts.exchange import Account, Question
-from appliance.accounts.passwords import NOBODYS, verify
-from appliance.accounts.table import Entry
+from appliance.accounts.hashfiles import HashFiles
+from appliance.accounts.limits import Limited, Limits, parse_client
+from appliance.accounts.passwords import NOBODYS
+from appliance.accounts.table import EXTERNAL, Entry, Table
 from appliance.formats.outcome import Temporary
+from appliance.formats.passwordhash import costs_as
+from appliance.system import log
 
 TOO_MANY = Temporary("too many logins at once (#4.3.2)")
 MOST_WAITING = 512  # over all accounts: ten seconds of a processor
 MOST_WAITING_FOR_ONE = 16
+LONGEST_NAME = 320  # of an address; of a longer one, which is nobody's, no more is remembered
 KEPT = 16384  # decisions, and accounts with failures
 
 RIGHT_SECONDS, WRONG_SECONDS, FORGIVEN_SECONDS = 300.0, 60.0, 300.0
+RIGHT_ELSEWHERE_SECONDS = 60.0  # a program is not asked whether its mind has changed
+
+Verify = Callable[[str, Question], Awaitable[bool]]
+"""Whether the question's password is that of a hash, or of EXTERNAL; Temporary: it cannot be told."""
 
 
 class _Decision(NamedTuple):
-    account: Account | None
-    until: float
+    is_right: bool
+    pause: float
+    """Seconds, from when it was asked, until a no is said."""
+    until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -46,22 +56,37 @@ class _Tries:
 class Checks:
     """Answers questions about passwords."""
 
-    def __init__(self, pool: Executor, entries: Mapping[bytes, Entry], delay: float = 0.25) -> None:
-        """`delay`: seconds a first wrong password costs; each further one twice as many, up to 16 times."""
-        self._pool = pool
+    def __init__(
+        self, verify: Verify, limits: Limits, *, has_program: bool = False, delay: float = 0.25
+    ) -> None:
+        """`delay`: seconds a first wrong password costs; each further one twice as many, up to 16 times.
+
+        `has_program`: whether `verify` has somebody to ask about EXTERNAL.
+        """
+        self._verify = verify
+        self._limits = limits
+        self._has_program = has_program
         self._delay = delay
         self._loop = asyncio.get_running_loop()
         self._tries: OrderedDict[bytes, _Tries] = OrderedDict()
         self._waiting = 0
-        self.replace(entries)
-
-    def replace(self, entries: Mapping[bytes, Entry]) -> None:
-        """Take a new table; nothing that was decided by the old one counts any more."""
-        self._entries = entries
-        self._decisions: OrderedDict[bytes, _Decision] = OrderedDict()
-        self._underway: dict[bytes, asyncio.Task[Account | None]] = {}
         # Decisions are kept under a digest that means nothing without this key: memory holds no passwords.
         self._key = secrets.token_bytes(32)
+        self._decisions: OrderedDict[bytes, _Decision] = OrderedDict()
+        self._underway: dict[bytes, asyncio.Task[_Decision | Temporary]] = {}
+        self._files = HashFiles()
+        self.replace(Table())
+
+    def replace(self, table: Table) -> None:
+        """Take a new table, and the files of hashes that it names."""
+        self._entries = table.entries
+        self._files.watch(table.files)
+        # An unknown user's password is verified as most known ones are, and it is wrong whatever comes out.
+        hashes = [password.known_hash for entry in table.entries.values() for password in entry.passwords]
+        if not self._has_program:
+            hashes = [known for known in hashes if known != EXTERNAL]
+        costs = Counter(map(_costs_as, hashes)).most_common(1)
+        self._nobodys = next((known for known in hashes if _costs_as(known) == costs[0][0]), NOBODYS)
 
     @property
     def has_entries(self) -> bool:
@@ -70,49 +95,87 @@ class Checks:
 
     async def answer(self, question: Question) -> Account | None | Temporary:
         """The account, None for an unknown user or a wrong password, or that it cannot be told now."""
-        user = question.user.lower()
-        digest = hmac.digest(self._key, user + b"\0" + question.password, hashlib.sha256)
+        began = self._loop.time()
+        question = question._replace(user=question.user.lower()[: LONGEST_NAME + 1])
+        user, password, address = question.user, question.password, parse_client(question.address)
+        refusal = self._limits.refusal(address, user, password)
+        if refusal is not None:
+            await asyncio.sleep(self._delay)
+            return refusal
+        entry = self._entries.get(user)
+        hashes = self._hashes(entry, question)
+        decision = await self._decision(question, hashes)
+        if isinstance(decision, Temporary):
+            return decision
+        if entry is not None and hashes and decision.is_right:
+            self._limits.succeeded(address, user, password)
+            return entry.account
+        for limited in self._limits.failed(address, user, password):
+            log.line(f"limited: {describe(limited)}: too many wrong passwords")
+        await asyncio.sleep(began + decision.pause - self._loop.time())
+        return None
+
+    def _hashes(self, entry: Entry | None, question: Question) -> list[str]:
+        """The hashes that count for this question, EXTERNAL where a program is to be asked."""
+        scope, address = question.scope.decode("latin-1"), parse_client(question.address)
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        passwords = entry.passwords if entry is not None else ()
+        found = [known.known_hash for known in passwords if known.counts(scope, address, today)]
+        if EXTERNAL in found:
+            known = self._files.find(question.user, self._loop.time())
+            if known is not None or not self._has_program:
+                found.remove(EXTERNAL)
+                found += [known] if known is not None else []
+        return found
+
+    async def _decision(self, question: Question, hashes: list[str]) -> _Decision | Temporary:
+        told = (question.user, question.password, *(known.encode("latin-1") for known in hashes))
+        digest = hmac.digest(self._key, b"\0".join(told), "sha256")
         known = self._decisions.get(digest)
         if known is not None and known.until > self._loop.time():
-            if known.account is None:
-                await asyncio.sleep(self._delay)  # a wrong password again, as of a client that nobody minds
-            return known.account
+            return known
         underway = self._underway.get(digest)
         if underway is None:
-            tries = self._tries_at(user)
+            tries = self._tries_at(question.user)
             if self._waiting >= MOST_WAITING or tries.waiting >= MOST_WAITING_FOR_ONE:
                 return TOO_MANY
             self._waiting += 1
             tries.waiting += 1
-            underway = self._loop.create_task(self._decide(tries, user, question.password, digest))
+            underway = self._loop.create_task(self._decide(tries, question, hashes, digest))
             self._underway[digest] = underway
         return await asyncio.shield(underway)
 
-    async def _decide(self, tries: _Tries, user: bytes, password: bytes, digest: bytes) -> Account | None:
-        entries, decisions, all_underway = self._entries, self._decisions, self._underway
+    async def _decide(
+        self, tries: _Tries, question: Question, hashes: list[str], digest: bytes
+    ) -> _Decision | Temporary:
         try:
             async with tries.lock:
-                account = await self._verify(entries.get(user), password)
+                is_right = await self._is_one_of(hashes or [self._nobodys], question)
+        except Temporary as error:
+            return error
         finally:
             self._waiting -= 1
             tries.waiting -= 1
-            all_underway.pop(digest, None)
+            self._underway.pop(digest, None)
         now = self._loop.time()
-        decisions[digest] = _Decision(account, now + (RIGHT_SECONDS if account else WRONG_SECONDS))
-        if len(decisions) > KEPT:
-            decisions.popitem(last=False)
-        if account is not None:
+        right_seconds = RIGHT_ELSEWHERE_SECONDS if EXTERNAL in hashes else RIGHT_SECONDS
+        seconds = right_seconds if is_right else WRONG_SECONDS
+        # A wrong password again, as of a client that nobody minds, costs no more than a first one.
+        self._decisions[digest] = _Decision(is_right, self._delay, now + seconds)
+        if len(self._decisions) > KEPT:
+            self._decisions.popitem(last=False)
+        if is_right and hashes:
             tries.failures = 0
-            return account
+            return _Decision(True, 0.0)
         tries.failures = tries.failures + 1 if now - tries.last < FORGIVEN_SECONDS else 1
         tries.last = now
-        await asyncio.sleep(self._delay * min(1 << (tries.failures - 1), 16))
-        return None
+        return _Decision(is_right, self._delay * min(1 << (tries.failures - 1), 16))
 
-    async def _verify(self, entry: Entry | None, password: bytes) -> Account | None:
-        known_hash = NOBODYS if entry is None else entry.password_hash
-        is_right = await self._loop.run_in_executor(self._pool, verify, known_hash, password)
-        return entry.account if entry is not None and is_right else None
+    async def _is_one_of(self, hashes: list[str], question: Question) -> bool:
+        for known in hashes:
+            if await self._verify(known, question):
+                return True
+        return False
 
     def _tries_at(self, user: bytes) -> _Tries:
         tries = self._tries.get(user)
@@ -122,3 +185,13 @@ class Checks:
                 self._tries.popitem(last=False)
         self._tries.move_to_end(user)
         return tries
+
+
+def describe(limited: Limited) -> str:
+    """Who is limited and until when, for a log line or a person."""
+    name = limited.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return f"{name} until {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(limited.until))}"
+
+
+def _costs_as(known_hash: str) -> str:
+    return known_hash if known_hash == EXTERNAL else costs_as(known_hash)

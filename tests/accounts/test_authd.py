@@ -4,13 +4,17 @@ import os
 import signal
 import socket
 import stat
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from appliance.accounts import orders
 from appliance.accounts.client import check
 from appliance.accounts.exchange import Question, format_question, parse_answer
+from appliance.accounts.limits import MOST_FROM_ADDRESS
 from appliance.formats.frame import FrameBuffer, format_frame
 from appliance.formats.outcome import Temporary
 from appliance.system.privileges import IDENTITIES, is_root
@@ -27,8 +31,8 @@ def rig() -> Iterator[Pop3Rig]:
         yield rig
 
 
-def login(rig: Pop3Rig, user: str, password: str) -> bytes | None:
-    account = check(rig.place.socket("authd"), user.encode(), password.encode())
+def login(rig: Pop3Rig, user: str, password: str, address: bytes = b"") -> bytes | None:
+    account = check(rig.place.socket("authd"), user.encode(), password.encode(), b"pop3", address)
     return None if account is None else account.name
 
 
@@ -154,3 +158,104 @@ def test_term_ends_it(rig: Pop3Rig) -> None:
     rig.stop()
 
     assert 0 == process.returncode
+
+
+def guess(rig: Pop3Rig, count: int) -> None:
+    """Different wrong passwords by a stranger, each at another account, which costs no ever longer pauses."""
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(count):
+            pool.submit(login, rig, f"u{number}@example.test", f"guess {number}", b"192.0.2.66")
+
+
+def test_who_is_limited_is_told_and_lifted_and_outlives_a_restart(rig: Pop3Rig) -> None:
+    rig.start("authd")
+    assert ALICE.encode() == login(rig, ALICE, "secret", b"198.51.100.1")
+    guess(rig, MOST_FROM_ADDRESS)
+    before = orders.limited(rig.place.socket("authd"))
+
+    rig.stop()
+    rig.start("authd")
+    after = orders.limited(rig.place.socket("authd"))
+
+    assert (["192.0.2.66"], [int(found.until) for found in before]) == (
+        [found.name for found in after],
+        [int(found.until) for found in after],
+    )
+    with pytest.raises(Temporary, match="too many wrong passwords"):
+        login(rig, ALICE, "secret", b"192.0.2.66")
+    assert ALICE.encode() == login(rig, ALICE, "secret", b"198.51.100.1")
+    assert [True, False] == [orders.lift(rig.place.socket("authd"), "192.0.2.66") for _ in range(2)]
+    assert ALICE.encode() == login(rig, ALICE, "secret", b"192.0.2.66")
+    assert "limited: 192.0.2.66 until " in rig.log
+
+
+def test_what_it_keeps_is_its_own_and_holds_no_password(rig: Pop3Rig) -> None:
+    rig.start("authd")
+    login(rig, ALICE, "hunter2", b"192.0.2.66")
+    rig.stop()
+
+    kept = rig.place.state / "authd" / "limits"
+    owner = IDENTITIES["qmailp"].uid if is_root() else os.getuid()
+    assert (owner, 0o600, 0o700) == (
+        kept.stat().st_uid,
+        stat.S_IMODE(kept.stat().st_mode),
+        stat.S_IMODE(kept.parent.stat().st_mode),
+    )
+    assert "192.0.2.66" in kept.read_text()
+    assert "hunter2" not in kept.read_text() + rig.log
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"key": 1}'])
+def test_a_damaged_note_of_who_is_limited_is_told_and_counting_begins_anew(
+    rig: Pop3Rig, content: bytes
+) -> None:
+    (rig.place.state / "authd").mkdir()
+    (rig.place.state / "authd" / "limits").write_bytes(content)
+    (rig.place.state / "authd" / "limits").chmod(0o644)
+    rig.start("authd")
+
+    assert ALICE.encode() == login(rig, ALICE, "secret")
+    assert "warning: counting wrong passwords anew: " in rig.log
+
+
+@pytest.mark.skipif(not is_root(), reason="only root can be somebody else")
+def test_who_asks_about_passwords_may_not_lift_a_limit(rig: Pop3Rig) -> None:
+    rig.start("authd")
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(IDENTITIES["qmaild"].uid)
+        try:
+            orders.lift(rig.place.socket("authd"), "192.0.2.66")
+        except Temporary:
+            os._exit(7)
+        os._exit(0)
+
+    assert 7 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_program_is_asked_about_whoever_has_his_password_there(rig: Pop3Rig) -> None:
+    path = rig.folder / "check"
+    path.write_text(f"""#!{sys.executable} -IS
+import os, sys
+user, password, stamp, rest = os.read(3, 513).split(b"\\0")
+if password != b"elsewhere":
+    sys.exit(1 if password != b"away" else 111)
+os.execv(sys.argv[1], sys.argv[1:])
+""")
+    path.chmod(0o755)
+    rig.entries[ALICE] = rig.entries[ALICE].replace(rig.entries[ALICE].split(b":")[1], b"external")
+    rig.write_passwords()
+    rig.arguments["authd"] = ["qmailp", str(path)]
+    rig.start("authd")
+
+    assert [ALICE.encode(), None] == [login(rig, ALICE, word) for word in ("elsewhere", "secret")]
+    with pytest.raises(Temporary, match="ended with 111"):
+        login(rig, ALICE, "away")
+
+
+def test_a_program_without_a_known_user_is_a_wrong_call(rig: Pop3Rig) -> None:
+    rig.arguments["authd"] = ["nobody-known", "/bin/true"]
+    rig.start_only("authd")
+
+    assert 100 == rig.running["authd"].wait(20)
+    assert "usage: authd [USER PROGRAM" in rig.log

@@ -5,30 +5,51 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.accounts import checks
+from appliance.accounts import checks, hashfiles
 from appliance.accounts.checks import TOO_MANY, Checks
 from appliance.accounts.exchange import Account, Question
-from appliance.accounts.passwords import hash_password
-from appliance.accounts.table import Entry
+from appliance.accounts.limits import MOST_AT_ACCOUNT, MOST_FROM_ADDRESS, REFUSED, Limits
+from appliance.accounts.passwords import hash_password, verify
+from appliance.accounts.table import EXTERNAL, Entry, Password, Table
+from appliance.formats.outcome import Temporary
+from tests.support.hashes import HASHES
 
 ALICE = Account(b"alice@example.test", 5000, 5000, b"/mail/alice", b"Maildir")
 
 
 @cache
-def entry(password: bytes) -> Entry:
-    return Entry(ALICE, hash_password(password))
+def hash_of(password: bytes) -> str:
+    return hash_password(password)
 
 
-def play(story: Callable[[Checks], Awaitable[Any]], delay: float = 0.0) -> Any:
+def table(*passwords: Password, files: list[str] | None = None) -> Table:
+    """One with alice, if there is a password."""
+    entries = {ALICE.name: Entry(ALICE, passwords)} if passwords else {}
+    return Table(entries, files or [])
+
+
+def secret(password: bytes = b"secret") -> Table:
+    return table(Password(hash_of(password)))
+
+
+def play(story: Callable[[Checks], Awaitable[Any]], delay: float = 0.0, known: Table | None = None) -> Any:
     """What a story gives that is told with alice and her password, secret."""
 
     async def tell() -> Any:
         with ThreadPoolExecutor(2) as pool:
-            return await story(Checks(pool, {ALICE.name: entry(b"secret")}, delay))
+            loop = asyncio.get_running_loop()
+
+            async def check(known_hash: str, question: Question) -> bool:
+                return await loop.run_in_executor(pool, verify, known_hash, question.password)
+
+            asked = Checks(check, Limits(), delay=delay)
+            asked.replace(known or secret())
+            return await story(asked)
 
     return asyncio.run(tell())
 
@@ -69,9 +90,9 @@ def test_the_same_question_at_the_same_time_is_verified_once() -> None:
 def test_a_new_table_forgets_what_was_decided_by_the_old() -> None:
     async def story(asked: Checks) -> list[object]:
         before = await asked.answer(Question(ALICE.name, b"secret"))
-        asked.replace({ALICE.name: entry(b"other")})
+        asked.replace(secret(b"other"))
         after = [await asked.answer(Question(ALICE.name, word)) for word in (b"secret", b"other")]
-        asked.replace({})
+        asked.replace(Table())
         return [before, *after, await asked.answer(Question(ALICE.name, b"other"))]
 
     assert [ALICE, None, ALICE, None] == play(story)
@@ -81,7 +102,7 @@ def test_a_decision_by_the_old_table_is_not_remembered_for_the_new() -> None:
     async def story(asked: Checks) -> list[object]:
         under_way = asyncio.ensure_future(asked.answer(Question(ALICE.name, b"secret")))
         await asyncio.sleep(0.001)
-        asked.replace({})
+        asked.replace(Table())
         return [await under_way, await asked.answer(Question(ALICE.name, b"secret"))]
 
     assert [ALICE, None] == play(story)
@@ -160,3 +181,140 @@ def test_memory_of_decisions_and_accounts_is_bounded(monkeypatch: pytest.MonkeyP
         return len(asked._decisions), len(asked._tries)
 
     assert (3, 3) == play(story)
+
+
+def test_any_of_several_passwords_is_right_where_it_counts() -> None:
+    phone = Password(hash_of(b"phone"), "phone", ("pop3",))
+    old = Password(hash_of(b"old"), "old", (), "2020-12-31")
+
+    async def story(asked: Checks) -> list[bool]:
+        tries = [
+            (b"secret", b"smtp"),
+            (b"phone", b"pop3"),
+            (b"phone", b"smtp"),
+            (b"phone", b"pop3"),
+            (b"old", b"pop3"),
+        ]
+        return [await asked.answer(Question(ALICE.name, *each)) is not None for each in tries]
+
+    known = table(Password(hash_of(b"secret")), phone, old)
+    assert [True, True, False, True, False] == play(story, known=known)
+
+
+def test_an_account_none_of_whose_passwords_counts_is_as_an_unknown_one() -> None:
+    async def story(asked: Checks) -> list[object]:
+        return [
+            await asked.answer(Question(ALICE.name, b"secret", scope)) for scope in (b"smtp", b"", b"pop3")
+        ]
+
+    assert [None, None, ALICE] == play(story, known=table(Password(hash_of(b"secret"), "x", ("pop3",))))
+
+
+def test_a_hash_in_a_file_counts_and_a_change_of_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashfiles, "LOOK_SECONDS", 0.0)
+    path = tmp_path / "passwd"
+    path.write_text(f"alice@example.test:{HASHES['bcrypt']}\n")
+
+    async def story(asked: Checks) -> list[object]:
+        before = await asked.answer(Question(ALICE.name, b"secret"))
+        path.write_text(f"alice@example.test:{hash_of(b'other')}\n")
+        return [before, *[await asked.answer(Question(ALICE.name, word)) for word in (b"secret", b"other")]]
+
+    assert [ALICE, None, ALICE] == play(story, known=table(Password(EXTERNAL), files=[str(path)]))
+
+
+def test_who_is_in_no_file_and_has_no_program_is_nobody() -> None:
+    async def story(asked: Checks) -> object:
+        return await asked.answer(Question(ALICE.name, b"secret"))
+
+    assert play(story, known=table(Password(EXTERNAL))) is None
+
+
+def test_a_program_is_asked_once_and_for_unknown_users_alike() -> None:
+    heard = []
+
+    async def ask(known: str, question: Question) -> bool:
+        heard.append((known, question.user))
+        return question.password == b"secret"
+
+    async def story() -> list[object]:
+        asked = Checks(ask, Limits(), has_program=True, delay=0.0)
+        asked.replace(table(Password(EXTERNAL)))
+        users = [ALICE.name, ALICE.name, b"zed", b"zed"]
+        return [await asked.answer(Question(user, b"secret")) for user in users]
+
+    assert [ALICE, ALICE, None, None] == asyncio.run(story())
+    assert [(EXTERNAL, ALICE.name), (EXTERNAL, b"zed")] == heard
+
+
+def test_what_a_program_cannot_tell_is_temporary_and_not_remembered() -> None:
+    async def ask(known: str, question: Question) -> bool:
+        raise Temporary("away (#4.3.0)")
+
+    async def story() -> list[object]:
+        limits = Limits()
+        asked = Checks(ask, limits, has_program=True, delay=0.0)
+        asked.replace(table(Password(EXTERNAL)))
+        answers = [await asked.answer(Question(ALICE.name, b"%d" % n, b"", b"192.0.2.1")) for n in range(40)]
+        return [*{str(answer) for answer in answers}, limits.limited()]
+
+    assert ["away (#4.3.0)", []] == asyncio.run(story())
+
+
+def test_an_unknown_user_is_verified_as_most_known_ones_are() -> None:
+    heard = []
+
+    async def ask(known: str, question: Question) -> bool:
+        heard.append(known)
+        return True
+
+    async def story() -> object:
+        asked = Checks(ask, Limits(), delay=0.0)
+        sorts = (HASHES["yescrypt"], HASHES["bcrypt"], HASHES["yescrypt"])
+        asked.replace(table(*(Password(known) for known in sorts)))
+        return await asked.answer(Question(b"zed", b"secret"))
+
+    assert (None, [HASHES["yescrypt"]]) == (asyncio.run(story()), heard)
+
+
+def guesses(count: int, address: bytes, user: bytes | None = None) -> list[Question]:
+    return [Question(user or b"u%d" % n, b"guess %d" % n, b"pop3", address) for n in range(count)]
+
+
+def test_too_many_wrong_passwords_are_refused_without_a_look_and_who_was_right_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "MOST_WAITING_FOR_ONE", 100)
+    home, stranger = b"198.51.100.1", b"192.0.2.66"
+
+    async def story(asked: Checks) -> list[object]:
+        await asked.answer(Question(ALICE.name, b"secret", b"pop3", home))
+        for question in guesses(MOST_FROM_ADDRESS, stranger) + guesses(MOST_AT_ACCOUNT, b"", ALICE.name):
+            assert await asked.answer(question) is None
+        asked_from = [home, stranger, b"203.0.113.1"]
+        return [await asked.answer(Question(ALICE.name, b"secret", b"pop3", each)) for each in asked_from]
+
+    cheap = table(Password(HASHES["bcrypt"]))
+    assert [ALICE, REFUSED, REFUSED] == play(story, known=cheap)
+
+
+def test_a_user_of_endless_length_is_not_remembered_whole() -> None:
+    async def story(asked: Checks) -> int:
+        await asked.answer(Question(b"z" * 9000, b"x"))
+        return max(map(len, asked._tries))
+
+    assert 321 == play(story)
+
+
+def test_a_client_that_comes_every_minute_costs_little() -> None:
+    async def story(asked: Checks) -> float:
+        question = Question(ALICE.name, b"secret", b"pop3", b"192.0.2.1")
+        await asked.answer(question)
+        begin = time.process_time()
+        for _ in range(1000):
+            await asked.answer(question)
+        return time.process_time() - begin
+
+    assert play(story) < 1.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.accounts.table import parse_table
+from appliance.accounts.table import Table, parse_table
 from appliance.formats import assign, control, dotqmail, tcprules
 from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import Permanent, Temporary
@@ -201,9 +201,9 @@ def test_everybody_may_fetch_mail(name: str) -> None:
 def test_passwords_are_for_authd_alone_and_it_can_read_them() -> None:
     file = planned_for()["passwords"]
 
-    entries, faults = parse_table(file.content)
-    assert (0o400, "qmailp", []) == (file.mode, file.owner, faults)
-    account = entries[b"alice@example.org"].account
+    table = parse_table(file.content)
+    assert (0o400, "qmailp", []) == (file.mode, file.owner, table.faults)
+    account = table.entries[b"alice@example.org"].account
     assert (5000, b"/mail/example.org/alice", b"/mail/example.org/alice/Maildir") == (
         account.uid,
         account.home,
@@ -212,7 +212,7 @@ def test_passwords_are_for_authd_alone_and_it_can_read_them() -> None:
 
 
 def test_a_site_without_accounts_has_a_passwords_file_as_well() -> None:
-    assert ({}, []) == parse_table(planned_for(HEAD.replace("alice@", "alice@not."))["passwords"].content)
+    assert Table() == parse_table(planned_for(HEAD.replace("alice@", "alice@not."))["passwords"].content)
 
 
 def test_a_tree_always_has_a_home_for_alias() -> None:

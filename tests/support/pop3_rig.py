@@ -12,7 +12,7 @@ from pathlib import Path
 
 from appliance.accounts.exchange import Account
 from appliance.accounts.passwords import hash_password
-from appliance.accounts.table import Entry, format_entry
+from appliance.accounts.table import Entry, Password, format_entry
 from appliance.formats.tcprules import compile_rules
 from appliance.system.place import Place
 from appliance.system.privileges import IDENTITIES, is_root
@@ -32,10 +32,12 @@ class Pop3Rig:
     tls_port: int
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     entries: dict[str, bytes] = field(default_factory=dict)
+    arguments: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"TOASTER_HOME": str(self.folder), "TOASTER_MAIL": str(self.folder / "mail")}
+        folders = {"HOME": self.folder, "MAIL": self.folder / "mail", "STATE": self.folder / "state"}
+        return {f"TOASTER_{name}": str(folder) for name, folder in folders.items()}
 
     @property
     def place(self) -> Place:
@@ -55,7 +57,7 @@ class Pop3Rig:
         uid, gid = (OWNER, OWNER) if is_root() else (os.getuid(), os.getgid())
         own(home)
         account = Account(name.encode(), uid, gid, os.fsencode(home), b"Maildir")
-        self.entries[name] = format_entry(Entry(account, hash_password(password.encode())))
+        self.entries[name] = format_entry(Entry(account, (Password(hash_password(password.encode())),)))
         self.write_passwords()
         return maildir
 
@@ -73,22 +75,26 @@ class Pop3Rig:
         since = begin = len(self.log)
         had_popup = "popup" in self.running
         for name in names or ("authd", "pop3d", "popup"):
-            self._start(name)
+            self.start_only(name)
         while "popup" in self.running and not (had_popup or self._listens(begin)):
             # Another test was faster and has the port: its daemon must not be taken for this one.
             self.port, self.tls_port = free_ports(2)
             begin = len(self.log)
-            self._start("popup")
+            self.start_only("popup")
         for name in {"authd", "pop3d"} & self.running.keys():
             wait_for(lambda name=name: connects(self.place.socket(name)))  # type: ignore[misc]
         if "authd" in (names or self.running):
             wait_for(lambda: has_looked_at_table(self.log[since:]))
 
-    def _start(self, name: str) -> None:
-        arguments = [f"pop3:127.0.0.1:{self.port}", f"pop3s:127.0.0.1:{self.tls_port}:tls"]
+    def start_only(self, name: str) -> None:
+        """Start one and do not wait."""
+        arguments = {
+            "popup": [f"pop3:127.0.0.1:{self.port}", f"pop3s:127.0.0.1:{self.tls_port}:tls"],
+            **self.arguments,
+        }
         with (self.folder / "log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [sys.executable, "-m", "appliance", name, *(arguments if name == "popup" else ())],
+                [sys.executable, "-m", "appliance", name, *arguments.get(name, ())],
                 cwd=CHECKOUT,
                 env={**os.environ, **self.environ},
                 stderr=log,
@@ -199,7 +205,7 @@ def pop3_rig() -> Iterator[Pop3Rig]:
     with open_folder() as folder:
         port, tls_port = free_ports(2)
         rig = Pop3Rig(folder, port, tls_port)
-        for part in ("control", "rules", "run", "mail"):
+        for part in ("control", "rules", "run", "mail", "state"):
             (folder / part).mkdir()
         (rig.place.control / "me").write_text("mail.example.test\n")
         for name in ("pop3", "pop3s"):
