@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from appliance.accounts.exchange import Account, Question
 from appliance.accounts.hashfiles import HashFiles
-from appliance.accounts.limits import Limited, Limits, parse_client
+from appliance.accounts.limits import Limits, parse_client
 from appliance.accounts.passwords import NOBODYS
 from appliance.accounts.table import EXTERNAL, Entry, Table
 from appliance.formats.outcome import Temporary
@@ -111,7 +111,7 @@ class Checks:
             self._limits.succeeded(address, user, password)
             return entry.account
         for limited in self._limits.failed(address, user, password):
-            log.line(f"limited: {describe(limited)}: too many wrong passwords")
+            log.line(f"limited: {limited.name} until {limited.ends}: too many wrong passwords")
         await asyncio.sleep(began + decision.pause - self._loop.time())
         return None
 
@@ -185,12 +185,6 @@ class Checks:
                 self._tries.popitem(last=False)
         self._tries.move_to_end(user)
         return tries
-
-
-def describe(limited: Limited) -> str:
-    """Who is limited and until when, for a log line or a person."""
-    name = limited.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return f"{name} until {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(limited.until))}"
 
 
 def _costs_as(known_hash: str) -> str:

@@ -36,6 +36,11 @@ class Limited(NamedTuple):
     name: str
     until: float
 
+    @property
+    def ends(self) -> str:
+        """The same end as text."""
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.until))
+
 
 @dataclass(slots=True)
 class _Tried:
