@@ -4,15 +4,20 @@ A check gives a path, a sentence (what is wrong; what would be right), and wheth
 is blamed.
 """
 
+import os
 from collections.abc import Iterator
 
+from appliance.formats.passwordfile import LARGEST, parse_hashes
 from appliance.site import smarthosts, targets
 from appliance.site.addresses import Name, find, is_real, name_of, owner_of
 from appliance.site.draft import Draft
 from appliance.site.faults import Path, Told
 from appliance.site.model import Domain, Mailbox, Site
 from appliance.site.passwords import secret_in
+from appliance.site.values import EXTERNAL
+from appliance.system.privileges import acting_as
 
+_FAULTS_OF_A_FILE = 5
 _LONGEST_NAME = 230  # .qmail-DOMAIN-NAME-default must be a file name (255 bytes)
 
 
@@ -25,6 +30,8 @@ def check(draft: Draft) -> Iterator[Told]:
             path: Path = ("domains", name, "mailboxes", local)
             if not draft.doubts(path):
                 yield from _mailbox(path, mailbox)
+                yield from _external(draft, path, mailbox)
+    yield from _logins(draft.site)
     yield from _clashes(draft.site)
     yield from targets.dangling(draft)
     yield from targets.loops(draft)
@@ -107,6 +114,31 @@ def _mailbox(path: Path, mailbox: Mailbox) -> Iterator[Told]:
     if len(local) + len(domain) > _LONGEST_NAME:
         told = f"the address `{local}@{domain}` is too long for the name of a file; write a shorter one"
         yield Told(path, told, key=True)
+
+
+def _external(draft: Draft, path: Path, mailbox: Mailbox) -> Iterator[Told]:
+    logins = draft.site.logins
+    if mailbox.password == EXTERNAL and not (logins.files or logins.program or draft.doubts(("logins",))):
+        told = "nobody is named who knows the password"
+        yield Told((*path, "password"), f"{told}; write `logins:` with `files` or `program`, or a hash here")
+
+
+def _logins(site: Site) -> Iterator[Told]:
+    for number, path in enumerate(site.logins.files):
+        where: Path = ("logins", "files", number)
+        try:
+            with acting_as("qmailp"), open(path, "rb") as file:
+                _, faults = parse_hashes(file.read(LARGEST + 1))
+        except OSError as error:
+            told = f"user qmailp cannot read the file `{path}`: {error.strerror}"
+            yield Told(where, f"{told}; put it there, and let user or group 7793 or all read it")
+            continue
+        for fault in faults[:_FAULTS_OF_A_FILE]:
+            yield Told(where, f"`{path}`, {fault}; mend the line, or take it out")
+    for command in site.logins.program[:1]:
+        if not command.startswith("/") or not os.access(command, os.X_OK) or os.path.isdir(command):
+            told = f"`{command}` is no program that can be run"
+            yield Told(("logins", "program", 0), f"{told}; write its path from / on")
 
 
 def _clashes(site: Site) -> Iterator[Told]:

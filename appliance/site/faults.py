@@ -10,7 +10,7 @@ Path = tuple[str | int, ...]
 Place = tuple[int, int]
 """Line and column, from 1."""
 
-_SECRET = {"password", "password_file"}
+_SECRET = {"password", "password_file", "app_passwords"}
 _NOT_YET = {"lists", "submission", "submissions", "qmtp", "qmqp"}
 _LONGEST = 400
 _WANTED = {

@@ -20,21 +20,27 @@ from pydantic import (
 from appliance.site import names
 from appliance.site.values import (
     GENERATE,
+    SCOPES,
     Address,
     AliasName,
     Bytes,
     ClientNetwork,
+    Command,
     ControlText,
     Count,
+    Day,
     FilePath,
     Hostname,
+    Label,
     MailboxName,
     Messages,
     Network,
     Password,
+    PasswordHash,
     Plain,
     Port,
     RouteDomain,
+    Scopes,
     Seconds,
     Targets,
 )
@@ -72,14 +78,30 @@ class Smarthost(Part):
     )
 
 
+class AppPassword(Part):
+    """One more password of a mailbox, for one device or program, that can be taken away alone."""
+
+    password: PasswordHash = Field(description="Its hash, as `toaster passwd` prints it.")
+    scope: Scopes = Field(SCOPES, description="What it is good for: smtp to send, pop3 to fetch, or both.")
+    networks: tuple[Network, ...] = Field(
+        (), description="The networks it may be used from; without them from anywhere."
+    )
+    expires: Day | None = Field(
+        None, description="The last day (UTC) it is good on, such as 2027-01-31; without it there is none."
+    )
+
+
 class Mailbox(Part):
     """One mailbox: a password to fetch its mail with, addresses to forward to, or both."""
 
     password: Password | None = Field(
         None,
         description="`generate`, or a hash: argon2id, as `toaster passwd` prints it, bcrypt, SHA-512 crypt "
-        "or yescrypt.",
+        "or yescrypt; or `external`, to have `logins` asked.",
         examples=[GENERATE],
+    )
+    app_passwords: dict[Label, AppPassword] = Field(
+        {}, description="More passwords, each for one device or program, by a name such as phone."
     )
     password_file: FilePath | None = Field(
         None,
@@ -95,7 +117,8 @@ class Mailbox(Part):
     @property
     def has_password(self) -> bool:
         """Whether somebody may log in to it."""
-        return self.password is not None or self.password_file is not None
+        own = self.password is not None or self.password_file is not None
+        return own or bool(self.app_passwords)
 
     @property
     def has_home(self) -> bool:
@@ -222,6 +245,21 @@ class Tls(Part):
     key: FilePath = Field(description="The file with its private key, in PEM form.")
 
 
+class Logins(Part):
+    """Who knows passwords of mailboxes with `password: external`: files in their order, then a program."""
+
+    files: tuple[FilePath, ...] = Field(
+        (),
+        description="Files of lines NAME@DOMAIN:HASH, which user qmailp can read; a change counts at once.",
+    )
+    program: Command = Field(
+        (),
+        description="A program with checkpassword's interface, by its path and with its arguments, such as "
+        "/usr/local/bin/checkpassword-ldap.",
+    )
+    user: Literal["qmailp", "root"] = Field("qmailp", description="Whom the program runs as.")
+
+
 class Proxy(Part):
     """A proxy in front that tells the client's address by the PROXY protocol."""
 
@@ -248,6 +286,7 @@ class Site(Part):
     )
     logs: Logs = Field(Logs(), description="Where log lines go, in which form, how many are kept.")
     tls: Tls | None = Field(None, description="The certificate; without it nothing is offered over TLS.")
+    logins: Logins = Field(Logins(), description="Who else knows passwords: files of hashes, a program.")
     proxy: Proxy = Field(Proxy(), description="Proxies that tell the client's address.")
     control: dict[Annotated[str, AfterValidator(names.control_name)], ControlText] = Field(
         {}, description="Control files by hand; they win over what is rendered, and null leaves one out."
@@ -265,6 +304,7 @@ _PARTS: dict[str, type[Part]] = {
     "bounces": Bounces,
     "logs": Logs,
     "tls": Tls,
+    "logins": Logins,
     "proxy": Proxy,
 }
 
@@ -280,6 +320,8 @@ def part_at(path: tuple[str | int, ...]) -> type[Part] | None:
             return Domain
         case ("domains", _, "mailboxes", _):
             return Mailbox
+        case ("domains", _, "mailboxes", _, "app_passwords", _):
+            return AppPassword
         case ("relay", "smarthost") | ("relay", "routes", _) | ("domains", _, "smarthost"):
             return Smarthost
     return None

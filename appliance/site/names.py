@@ -5,6 +5,7 @@ ValueError with a sentence: what is wrong; what would be right. What has passed 
 control file, a users/assign line, the name of a .qmail file or a folder.
 """
 
+import datetime
 import ipaddress
 import re
 
@@ -19,6 +20,8 @@ _MAILBOX = re.compile(r"[a-z0-9_][a-z0-9._+=-]*")
 # RFC 5321's atoms without braces, bar and backtick, which mean something to templates and shells.
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_~-]+)*")
 _FILE = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*")
+_LABEL_TEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SIZE = re.compile(r"([0-9]{1,15})([KMGkmg]?)")
 _TIME = re.compile(r"([0-9]{1,12})([smhdw]?)")
 
@@ -211,6 +214,30 @@ def password_hash(text: str) -> str:
         raise ValueError(f"{error}; {advice}, `generate`, or a file's name as `password_file`") from None
     if form != ARGON2ID and not crypt.is_known(text):
         raise ValueError(f"this system's crypt(3) does not know {form}; {advice}")
+    return text
+
+
+def label(text: str) -> str:
+    """The name of an app password."""
+    if not _LABEL_TEXT.fullmatch(text):
+        raise ValueError(
+            "this is no name for a password; write up to 40 letters, digits and . _ -, as in phone"
+        )
+    return text
+
+
+def day(text: str) -> str:
+    """A day as 2027-01-31."""
+    try:
+        return datetime.date.fromisoformat(text if _DAY.fullmatch(text) else "").isoformat()
+    except ValueError:
+        raise ValueError(f"`{text}` is no day; write one as 2027-01-31") from None
+
+
+def word(text: str) -> str:
+    """A word of a command."""
+    if not plain(text):
+        raise ValueError("an empty word stands here; write a path or an argument")
     return text
 
 

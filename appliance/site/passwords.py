@@ -19,7 +19,7 @@ from appliance.formats.outcome import Temporary
 from appliance.site import names
 from appliance.site.addresses import Name
 from appliance.site.model import Mailbox, Site
-from appliance.site.values import GENERATE
+from appliance.site.values import EXTERNAL, GENERATE
 from appliance.system import files
 from appliance.system.place import Place
 
@@ -38,11 +38,20 @@ def folder_of(place: Place) -> Path:
 
 
 def with_password(site: Site) -> Iterator[tuple[Name, Mailbox]]:
-    """The mailboxes that somebody may log in to."""
+    """The mailboxes with a password of their own: not one that is known elsewhere, or app passwords alone."""
     for domain, found in site.domains.items():
         for local, mailbox in found.mailboxes.items():
-            if mailbox.has_password:
+            if mailbox.password_file is not None or mailbox.password not in (None, EXTERNAL):
                 yield Name(domain, local), mailbox
+
+
+def fields(mailbox: Mailbox, own: str | None) -> Iterator[tuple[str, str]]:
+    """Each hash of a mailbox with what stands behind the Maildir in its line; `own`: of its own password."""
+    if own is not None or mailbox.password == EXTERNAL:
+        yield own or EXTERNAL, ""
+    for label, app in mailbox.app_passwords.items():
+        limits = (label, ",".join(app.scope), app.expires or "", ",".join(app.networks))
+        yield app.password, ":" + ":".join(limits)
 
 
 def secret_in(path: str | Path) -> str:
@@ -106,11 +115,16 @@ def _secret(mailbox: Mailbox, folder: Path, name: Name) -> str:
         raise Temporary(str(error)) from None
 
 
+def new_password() -> str:
+    """One that nobody guesses and everybody can type."""
+    groups = ("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    return "-".join(groups)
+
+
 def _make(path: Path) -> None:
     """Make a password, if there is none yet."""
-    groups = ("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
     with contextlib.suppress(FileExistsError):
-        files.create(path, f"{'-'.join(groups)}\n".encode(), 0o600)
+        files.create(path, f"{new_password()}\n".encode(), 0o600)
         files.sync_folder(path.parent)
 
 

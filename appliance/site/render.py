@@ -20,7 +20,7 @@ from appliance.formats.maildirsize import format_limits
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.site import deliveries, passwords, smarthosts, tree
 from appliance.site.addresses import Name
-from appliance.site.model import Site
+from appliance.site.model import Mailbox, Site
 from appliance.site.names import QMTP
 from appliance.site.surroundings import Surroundings
 from appliance.site.tree import File, Plan
@@ -136,14 +136,21 @@ def _values(
         "smarthosts": smarthosts.lines(site),
         "clients": [tcprules.format_network(ipaddress.ip_network(network)) for network in site.relay.clients],
         "accounts": [
-            (account, hashes[account.name]) for account in deliveries.accounts(site, place, surroundings)
+            (account, *told)
+            for account in deliveries.accounts(site, place, surroundings)
+            for told in passwords.fields(_mailbox(site, account.name), hashes.get(account.name))
         ],
+        "asked": [site.logins.user, *site.logins.program] if site.logins.program else [],
         "smtp": listeners(surroundings, "smtp", site.listen.smtp),
         "qmtp": listeners(surroundings, "qmtp", site.listen.qmtp),
         "qmqp": listeners(surroundings, "qmqp", site.listen.qmqp),
         "pop3": listeners(surroundings, "pop3", site.listen.pop3)
         + (listeners(surroundings, "pop3s", site.listen.pop3s) if site.tls else []),
     }
+
+
+def _mailbox(site: Site, name: Name) -> Mailbox:
+    return site.domains[name.domain].mailboxes[name.local]
 
 
 def _qmtp_routes(site: Site) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """Owns the kinds of values in config.yaml: how each is written, what it becomes, what editors are told."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from appliance.site import names
 
 GENERATE = "generate"
+EXTERNAL = "external"
+"""Stands for a password whose hash is in one of `logins: files`, or that `logins: program` knows."""
+SCOPES: tuple[Literal["smtp", "pop3"], ...] = ("smtp", "pop3")
 ALL_OTHERS = "*"
 """The key of the route for what has no route of its own."""
 
@@ -25,7 +28,7 @@ def _counted(count: Callable[[str], int]) -> BeforeValidator:
 
 
 def _password(value: str) -> str:
-    return value if value == GENERATE else names.password_hash(value)
+    return value if value in (GENERATE, EXTERNAL) else names.password_hash(value)
 
 
 def _control(value: Plain) -> Plain:
@@ -79,7 +82,25 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 Password = Annotated[
     str,
     AfterValidator(_password),
-    WithJsonSchema({"type": "string", "pattern": r"^(generate|\$(argon2id|2[aby]|6|y)\$.+)$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^(generate|external|\$(argon2id|2[aby]|6|y)\$.+)$"}),
+]
+PasswordHash = Annotated[
+    str,
+    AfterValidator(names.password_hash),
+    WithJsonSchema({"type": "string", "pattern": r"^\$(argon2id|2[aby]|6|y)\$.+$"}),
+]
+Label = Annotated[str, AfterValidator(names.label)]
+Day = Annotated[str, AfterValidator(names.day), WithJsonSchema({"type": "string", "format": "date"})]
+Scopes = Annotated[
+    tuple[Literal["smtp", "pop3"], ...],
+    Field(min_length=1),
+    BeforeValidator(lines_of),
+    one_or_many("^(smtp|pop3)$"),
+]
+Command = Annotated[
+    tuple[Annotated[str, AfterValidator(names.word)], ...],
+    BeforeValidator(lines_of),
+    one_or_many("^.+$"),
 ]
 Target = Annotated[str, AfterValidator(names.target)]
 Targets = Annotated[

@@ -6,6 +6,7 @@ import pytest
 
 from appliance.site.checks import check
 from appliance.site.draft import Draft
+from appliance.system.privileges import is_root
 from tests.support.configs import ALICE, HASH, HEAD, SITE, with_domain
 from tests.support.unchecked import unchecked
 
@@ -78,6 +79,55 @@ def test_a_mailbox_is_not_shadowed_by_an_alias() -> None:
 )
 def test_a_mailbox_makes_sense_by_itself(mailbox: str, key: str, said: str) -> None:
     assert_one(f"domains/example.org/mailboxes/x{key}", said, with_domain(f"{ALICE}  x: {mailbox}"))
+
+
+def test_app_passwords_alone_are_passwords() -> None:
+    app = f'{{phone: {{password: "{HASH}", scope: [pop3], networks: [10.0.0.1], expires: 2020-01-01}}}}'
+
+    assert [] == told(with_domain(f"{ALICE}  x: {{app_passwords: {app}}}"))
+
+
+def test_a_password_that_is_elsewhere_needs_somebody_who_knows_it(open_folder: Path) -> None:
+    (open_folder / "passwd").touch()
+    text = with_domain(f"{ALICE}  x: {{password: external}}")
+
+    assert_one("domains/example.org/mailboxes/x/password", "nobody is named who knows the password", text)
+    assert [] == told(f"{text}logins: {{files: [{open_folder}/passwd]}}\n")
+    assert [] == told(f"{text}logins: {{program: /bin/true}}\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "alice@example.org:hunter2",
+            "line 1: alice@example.org: this is no password hash of a form known here",
+        ),
+        ("# x\nalice@example.org:{SSHA}hunter2=", "line 2: alice@example.org: this is no password hash"),
+        (f"alice:{HASH}", "line 1: this is no line of name@domain:hash"),
+        (f"alice@example.org:{HASH.replace('t=2', 't=99')}", "wants more than a login may cost"),
+    ],
+)
+def test_what_is_wrong_in_a_file_of_hashes_is_told(open_folder: Path, content: str, said: str) -> None:
+    (open_folder / "passwd").write_text(content)
+    text = f"{SITE}logins: {{files: [{open_folder}/passwd]}}\n"
+
+    assert_one("logins/files/0", said, text)
+    assert "hunter2" not in str(told(text))
+
+
+def test_a_file_of_hashes_that_authd_cannot_read_is_told(open_folder: Path) -> None:
+    path = open_folder / "passwd"
+    assert_one("logins/files/0", "qmailp cannot read the file", f"{SITE}logins: {{files: [{path}]}}\n")
+    path.touch(0o000)
+    if is_root():
+        text = f"{SITE}logins: {{files: {path}}}\n".replace(f"{path}", f"[{path}]")
+        assert_one("logins/files/0", "Permission denied; put it there, and let user", text)
+
+
+@pytest.mark.parametrize("program", ["checkpassword", "/no/such", "/etc/passwd", "/tmp"])
+def test_a_program_must_be_one(program: str) -> None:
+    assert_one("logins/program/0", "is no program that can be run", f"{SITE}logins: {{program: {program}}}\n")
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,9 @@ def test_what_is_shipped_is_right() -> None:
     )
 
 
-def test_what_is_commented_out_in_the_shipped_file_is_right_as_well(tmp_path: Path) -> None:
+def test_what_is_commented_out_in_the_shipped_file_is_right_as_well(
+    tmp_path: Path, open_folder: Path
+) -> None:
     lines = (CHECKOUT / "config.yaml").read_text().splitlines()
     live = []
     for line in lines[10:]:
@@ -232,12 +234,17 @@ def test_what_is_commented_out_in_the_shipped_file_is_right_as_well(tmp_path: Pa
         live.append(line.replace("# ", "", 1) if is_key else line)
     for name in ("carol", "fullchain.pem", "privkey.pem", "smarthost", "isp", "partner"):
         (tmp_path / name).write_text("secret")
-    text = "\n".join(live).replace("/run/secrets", str(tmp_path))
+    (open_folder / "passwd").write_text(f"frank@example.test:{HASH}\n")
+    text = "\n".join(live).replace("/run/secrets/passwd", str(open_folder / "passwd"))
+    text = text.replace("/run/secrets", str(tmp_path)).replace(
+        "/usr/local/bin/checkpassword-ldap", "/bin/true"
+    )
     text = text.replace("$argon2id$v=19$m=19456,t=2,p=1$...", HASH)
 
     site = load_bytes(text.encode())
 
-    assert {"alice", "bob", "carol", "dave", "erin"} == set(site.domains["example.test"].mailboxes)
+    names = {"alice", "bob", "carol", "dave", "erin", "fay", "frank"}
+    assert names == set(site.domains["example.test"].mailboxes)
     assert ({"timeoutremote", "tlshosts"}, ("10.0.0.2/32",)) == ({*site.control}, site.proxy.networks)
 
 

@@ -8,7 +8,7 @@ import pytest
 from appliance.formats.outcome import Temporary
 from appliance.site import passwords
 from appliance.site.addresses import Name
-from appliance.site.passwords import folder_of, kept, secret_in, settled
+from appliance.site.passwords import fields, folder_of, kept, secret_in, settled
 from tests.support.configs import ALICE, HASH, place_in, site_of, with_domain
 
 ORG = "example.org"
@@ -164,3 +164,24 @@ def test_a_file_without_a_password_is_told(tmp_path: Path, content: bytes, told:
 
     with pytest.raises(ValueError, match=told):
         secret_in(tmp_path / "secret")
+
+
+def test_every_hash_of_a_mailbox_is_told_with_its_limits() -> None:
+    phone = f'phone: {{password: "{HASH}", networks: [10.0.0.1, "fd00::/8"]}}'
+    apps = f'{phone}, tv: {{password: "{HASH}", scope: pop3}}'
+    site = site_of(with_domain(f"mailboxes:\n  alice: {{password: generate, app_passwords: {{{apps}}}}}"))
+    alice = site.domains[ORG].mailboxes["alice"]
+
+    assert [
+        ("own", ""),
+        (HASH, ":phone:smtp,pop3::10.0.0.1/32,fd00::/8"),
+        (HASH, ":tv:pop3::"),
+    ] == list(fields(alice, "own"))
+    assert 2 == len(list(fields(alice, None)))
+
+
+def test_a_password_that_is_elsewhere_is_not_made_here(tmp_path: Path) -> None:
+    site = site_of(with_domain(ALICE + "  x: {password: external}") + "logins: {program: /bin/true}\n")
+
+    assert [Name(ORG, "alice")] == list(settled(site, place_in(tmp_path), marked))
+    assert [("external", "")] == list(fields(site.domains[ORG].mailboxes["x"], None))

@@ -211,6 +211,24 @@ def test_passwords_are_for_authd_alone_and_it_can_read_them() -> None:
     )
 
 
+def test_authd_reads_app_passwords_and_who_else_is_asked(open_folder: Path) -> None:
+    (open_folder / "passwd").touch()
+    apps = f'{{phone: {{password: "{HASH}", scope: smtp, expires: 2027-01-31, networks: ["fd00::/8"]}}}}'
+    mailboxes = f"{ALICE}  x: {{password: external, app_passwords: {apps}}}"
+    logins = f"logins: {{files: [{open_folder}/passwd], program: [/bin/echo, 100% sure], user: root}}\n"
+
+    files = planned_for(with_domain(mailboxes) + logins)
+
+    table = parse_table(files["passwords"].content)
+    external, phone = table.entries[b"x@example.org"].passwords
+    assert ([f"{open_folder}/passwd"], [], "external") == (table.files, table.faults, external.known_hash)
+    assert ("phone", ("smtp",), "2027-01-31", "(IPv6Network('fd00::/8'),)") == (
+        *phone[1:4],
+        str(phone.networks),
+    )
+    assert "-m appliance authd root /bin/echo '100%% sure'\n" in text_of(files, "supervisord.conf")
+
+
 def test_a_site_without_accounts_has_a_passwords_file_as_well() -> None:
     assert Table() == parse_table(planned_for(HEAD.replace("alice@", "alice@not."))["passwords"].content)
 
