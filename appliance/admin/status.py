@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from appliance.admin import health, output, quotas, supervisor
+from appliance.admin import health, logins, output, quotas, supervisor
 from appliance.admin.context import Context, json_option
 from appliance.net.listeners import Listener, format_listener
 from appliance.queue import census
@@ -46,7 +46,7 @@ class MailboxCount(NamedTuple):
 @json_option
 @click.pass_obj
 def status(context: Context, as_json: bool) -> None:
-    """Show daemons, ports, queue and mailboxes.
+    """Show daemons, ports, queue, mailboxes, and who may not log in for a while.
 
     Exit code 0: every daemon runs and every port answers; 1: something does not.
 
@@ -58,7 +58,7 @@ def status(context: Context, as_json: bool) -> None:
     place = context.place
     programs = supervisor.programs(place) if supervisor.answers(place) else []
     ports = list(ports_of(place))
-    queue, counted = queue_of(place), list(mailboxes_of(place))
+    queue, counted, limited = queue_of(place), list(mailboxes_of(place)), logins.limited(place)
     is_well = (
         bool(programs) and all(found.is_well for found in programs) and all(port.is_open for port in ports)
     )
@@ -70,6 +70,7 @@ def status(context: Context, as_json: bool) -> None:
                 "ports": [port.listener._asdict() | {"open": port.is_open} for port in ports],
                 "queue": queue._asdict(),
                 "mailboxes": [found._asdict() for found in counted],
+                "limited": [found._asdict() for found in limited],
                 "rendered": rendered(place),
             }
         )
@@ -78,6 +79,8 @@ def status(context: Context, as_json: bool) -> None:
         output.say(_queue_text(queue))
         rows = ([box.mailbox, _text(box.messages), *_quota_text(box.percent)] for box in counted)
         output.table("mailboxes", ("mailbox", "messages", "quota"), rows)
+        if limited:
+            logins.show(limited)
     raise SystemExit(0 if is_well else 1)
 
 

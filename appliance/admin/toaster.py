@@ -3,25 +3,23 @@
 Exit code 0 is success, 1 a fault or a no, 2 a wrong call.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from appliance.accounts.passwords import hash_password
 from appliance.admin import checkout, output
 from appliance.admin.apply import apply
 from appliance.admin.context import Context, config_option, json_option, load_or_exit
 from appliance.admin.difference import diff
+from appliance.admin.logins import logins
+from appliance.admin.passwd import passwd
 from appliance.admin.queue import queue
 from appliance.admin.route import route
 from appliance.admin.status import status
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.site.model import json_schema
 from appliance.system.place import Place
-
-_LONGEST_PASSWORD = 1024
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,27 +61,6 @@ def check(context: Context, config: Path | None, as_json: bool) -> None:
 
 
 @toaster.command()
-def passwd() -> None:
-    """Make the hash of a password, for config.yaml.
-
-    The password is asked for twice, or read from standard input if that is no terminal. What is printed goes
-    under the mailbox, in quotes: `alice: {password: "$argon2id$..."}`.
-
-    \b
-    Example:
-        toaster passwd
-        toaster passwd < /run/secrets/alice
-    """
-    if sys.stdin.isatty():
-        password = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
-    else:
-        password = sys.stdin.readline(_LONGEST_PASSWORD + 2).rstrip("\r\n")
-    if not password or len(password) > _LONGEST_PASSWORD or "\0" in password:
-        raise click.ClickException(f"a password has 1 to {_LONGEST_PASSWORD} letters")
-    click.echo(hash_password(password.encode()))
-
-
-@toaster.command()
 def schema() -> None:
     """Print the JSON Schema of config.yaml.
 
@@ -97,7 +74,7 @@ def schema() -> None:
     output.as_json(json_schema())
 
 
-for command in (diff, apply, route, status, queue):
+for command in (passwd, diff, apply, route, status, queue, logins):
     toaster.add_command(command)
 
 

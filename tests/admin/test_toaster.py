@@ -1,13 +1,10 @@
 """Owns the tests of the command `toaster` as a whole: help, exit codes, check, passwd, schema."""
 
-import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from appliance.accounts.passwords import verify
 from appliance.admin import toaster
 from appliance.formats.outcome import Temporary
 from appliance.site.model import json_schema
@@ -15,7 +12,9 @@ from tests.support.command import run
 from tests.support.configs import SITE
 
 
-@pytest.mark.parametrize("name", ["apply", "check", "diff", "passwd", "queue", "route", "schema", "status"])
+@pytest.mark.parametrize(
+    "name", ["apply", "check", "diff", "logins", "passwd", "queue", "route", "schema", "status"]
+)
 def test_every_subcommand_has_help_with_an_example(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -33,7 +32,9 @@ def test_the_help_names_all_subcommands(
 
     told = "".join(capsys.readouterr())
     assert [] == [
-        n for n in ("apply", "check", "diff", "passwd", "queue", "route", "schema", "status") if n not in told
+        n
+        for n in ("apply", "check", "diff", "logins", "passwd", "queue", "route", "schema", "status")
+        if n not in told
     ]
 
 
@@ -60,28 +61,6 @@ def test_check_answers_programs_as_well(tmp_path: Path, capsys: pytest.CaptureFi
 
     assert 0 == run(tmp_path, "check", "--json")
     assert {"config": str(tmp_path / "config.yaml"), "faults": []} == json.loads(capsys.readouterr().out)
-
-
-def test_a_hash_is_made_of_what_comes_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse\nnot this\n"))
-
-    code = run(tmp_path, "passwd")
-
-    made = capsys.readouterr().out
-    assert (0, True) == (code, verify(made.strip(), b"correct horse"))
-    (tmp_path / "config.yaml").write_text(
-        SITE.replace("forward: bob@", f'password: "{made.strip()}", forward: bob@')
-    )
-    assert 0 == run(tmp_path, "check")
-
-
-@pytest.mark.parametrize("text", ["", "\n", "a\0b\n", "x" * 1025])
-def test_what_is_no_password_gets_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-
-    assert 1 == run(tmp_path, "passwd")
 
 
 def test_the_schema_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
