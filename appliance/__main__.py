@@ -33,6 +33,7 @@ PROGRAMS = {
     "822print": "appliance.inject.fields:print_",
     "822received": "appliance.inject.fields:received",
     "bouncesaying": "appliance.inject.conditions:bouncesaying",
+    "checkpassword": "appliance.accounts.checkpassword:main",
     "condredirect": "appliance.inject.conditions:condredirect",
     "datemail": "appliance.inject.predate:datemail",
     "dot-forward": "appliance.inject.dotforward:main",

@@ -15,7 +15,7 @@ from appliance.system.place import Place
 from appliance.system.privileges import Identity, become_identity, is_root
 
 LIMIT = 512  # bytes on descriptor 3
-RIGHT, WRONG, MISUSED, TRY_LATER = 0, 1, 2, 111
+WRONG, MISUSED, TRY_LATER = 1, 2, 111
 
 
 def parse_told(told: bytes) -> tuple[bytes, bytes]:
@@ -28,6 +28,8 @@ def parse_told(told: bytes) -> tuple[bytes, bytes]:
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Run the program that argv names if the password is right; 1 wrong, 2 misused, 111 try again later."""
+    if not argv:
+        return MISUSED
     try:
         user, password = parse_told(_read_all())
         address = os.fsencode(environ.get("TCPREMOTEIP", ""))
@@ -38,8 +40,6 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         return MISUSED
     if account is None:
         return WRONG
-    if not argv:
-        return RIGHT
     identity = Identity(account.uid, account.gid)
     if is_root() and 0 in identity:
         return TRY_LATER

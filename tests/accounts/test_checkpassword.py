@@ -1,6 +1,7 @@
 """Owns the tests of the program checkpassword."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from appliance.formats.outcome import FormatError
 from appliance.system.privileges import is_root
 from tests.support.pop3_rig import OWNER, Pop3Rig, pop3_rig
 from tests.support.sources import CHECKOUT
+from tests.support.waiting import wait_for
 
 PROGRAM = "import os, sys; import appliance.accounts.checkpassword as c; "
 PROGRAM += "sys.exit(c.main(sys.argv[1:], os.environ))"
@@ -28,13 +30,15 @@ def rig() -> Iterator[Pop3Rig]:
         yield rig
 
 
-def checkpassword(rig: Pop3Rig, told: bytes, *program: str) -> subprocess.CompletedProcess[bytes]:
+def checkpassword(
+    rig: Pop3Rig, told: bytes, *program: str, address: str = "127.0.0.1"
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" "$@" 3<&0 </dev/null', sys.executable, "-c", PROGRAM, *program],
         input=told,
         capture_output=True,
         cwd=CHECKOUT,
-        env={**os.environ, **rig.environ},
+        env={**os.environ, **rig.environ, "TCPREMOTEIP": address},
         check=False,
     )
 
@@ -65,8 +69,30 @@ def test_what_is_wrong_and_what_is_misuse_is_told_by_the_exit_code(
     assert code == checkpassword(rig, told, "/bin/true").returncode
 
 
-def test_without_a_program_right_is_all_that_is_said(rig: Pop3Rig) -> None:
-    assert 0 == checkpassword(rig, b"alice@example.test\0secret\0<1.2@h>\0").returncode
+def test_without_a_program_it_is_misused(rig: Pop3Rig) -> None:
+    assert 2 == checkpassword(rig, b"alice@example.test\0secret\0<1.2@h>\0").returncode
+
+
+def test_passwords_for_sending_alone_are_wrong(rig: Pop3Rig) -> None:
+    line = rig.entries["alice@example.test"]
+    rig.entries["alice@example.test"] = line.replace(b"alice@", b"smtp@") + b":phone:smtp::"
+    rig.entries["pop"] = line.replace(b"alice@", b"pop@") + b":phone:pop3::192.0.2.0/24"
+    rig.write_passwords()
+    rig.running["authd"].send_signal(signal.SIGHUP)
+    wait_for(lambda: "status: accounts 2" in rig.log)
+
+    codes = [
+        checkpassword(
+            rig, b"%b@example.test\0secret\0t\0" % user, "/bin/true", address="192.0.2.1"
+        ).returncode
+        for user in (b"smtp", b"pop")
+    ]
+
+    rig.entries = {"alice@example.test": line}
+    rig.write_passwords()
+    rig.running["authd"].send_signal(signal.SIGHUP)
+    wait_for(lambda: rig.log.count("status: accounts 1") > 1)
+    assert [1, 0] == codes
 
 
 def test_a_program_that_is_not_there_and_an_authd_that_is_not_there_are_temporary(

@@ -1,0 +1,82 @@
+"""Owns question 9.5 of qmail's FAQ: qmail-pop3d by hand, and any program with checkpassword's interface."""
+
+import os
+import poplib
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+
+from tests.support import clients
+from tests.support.clients import Mailbox
+from tests.support.letter import letter
+from tests.support.pop3_rig import deliver
+from tests.support.ports import free_ports
+from tests.support.site import CONFIG, POP3, Site, site
+from tests.support.waiting import until_it_works
+
+ANOTHER = f"""\
+#!{sys.executable} -IS
+import os, sys
+user, password, stamp, rest = os.read(3, 513).split(b"\\0")
+if (user, password) != (b"zed@example.test", b"known elsewhere"):
+    sys.exit(1)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@contextmanager
+def tcpserver(site: Site, command: str) -> Iterator[int]:
+    """The port on which a command of qmail's programs answers."""
+    (port,) = free_ports(1)
+    path = f"{site.place.home / 'bin'}:{os.environ['PATH']}"
+    words = ["tcpserver", "-RHl0", "127.0.0.1", str(port), *command.split()]
+    running = subprocess.Popen(words, env={**site.environ, "PATH": path})
+    try:
+        yield port
+    finally:
+        running.terminate()
+        running.wait(15)
+
+
+def test_q09_5_qmail_pop3d() -> None:
+    config = CONFIG.replace("      bob:", "      zed: {password: external}\n      bob:")
+    with site() as own:
+        another = own.folder / "another"
+        another.write_text(ANOTHER)
+        another.chmod(0o755)
+        (own.folder / "config.yaml").write_text(f"{config}logins: {{program: {another}}}\n")
+        own.up()
+        alice = own.mailbox()
+        zed = Mailbox(own.port(POP3), "zed@example.test", "known elsewhere")
+        for name, new in (("alice", letter()), ("zed", letter())):
+            deliver(own.place.mail / "example.test" / name / "Maildir", "1.a", new.content)
+
+        # The daemons ask authd, and authd the other program.
+        assert 1 == len(clients.curl(zed))
+
+        # By hand, as the FAQ writes it: our checkpassword asks authd, too.
+        line = "qmail-popup mail.example.test checkpassword qmail-pop3d Maildir"
+        with tcpserver(own, line) as port:
+            for mailbox in (alice, zed):
+                there = mailbox._replace(port=port)
+                assert 1 == until_it_works(partial(count, there))
+                with pytest.raises(poplib.error_proto, match="-ERR authorization failed"):
+                    count(there._replace(password="wrong"))
+
+
+def count(mailbox: Mailbox) -> int:
+    """How many messages a client sees; AssertionError while nobody listens."""
+    try:
+        client = poplib.POP3("127.0.0.1", mailbox.port, 20)
+    except ConnectionRefusedError as error:
+        raise AssertionError(mailbox.port) from error
+    try:
+        client.user(mailbox.user)
+        client.pass_(mailbox.password)
+        return client.stat()[0]
+    finally:
+        client.close()
