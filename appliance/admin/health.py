@@ -24,7 +24,9 @@ def listeners(configuration: Path) -> list[Listener]:
     """What the rendered supervisord.conf tells the daemons to listen on, as one reaches it from this host."""
     parser = RawConfigParser(strict=False, inline_comment_prefixes=(";",))
     parser.read(configuration)
-    words = (word for name in parser.sections() for word in parser.get(name, "command", fallback="").split())
+    # authd listens on no port; its words are those of the program that it asks, whatever they look like.
+    names = [name for name in parser.sections() if name != "program:authd"]
+    words = (word for name in names for word in parser.get(name, "command", fallback="").split())
     return [found._replace(host=_LOOPBACK.get(found.host, found.host)) for found in _read(words)]
 
 

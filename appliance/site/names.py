@@ -238,6 +238,8 @@ def word(text: str) -> str:
     """A word of a command."""
     if not plain(text):
         raise ValueError("an empty word stands here; write a path or an argument")
+    if ";" in text:  # it would begin a comment in supervisord.conf
+        raise ValueError(f"there is a semicolon in `{text}`; let a script of yours run the program with it")
     return text
 
 

@@ -98,3 +98,10 @@ def test_who_stands_behind_the_listeners_is_asked_as_well(
     ended = run("health", environ)
 
     assert (1, f"{name} at {run_folder}/{socket}: No such file or directory\n") == (ended.code, ended.err)
+
+
+def test_what_authd_runs_is_no_listener(environ: dict[str, str]) -> None:
+    path = Path(environ["TOASTER_HOME"], "supervisord.conf")
+    path.write_text("[program:authd]\ncommand=python -m x authd root /check ldap:host:389 a:1.2.3.4:5\n")
+
+    assert [] == health.listeners(path)

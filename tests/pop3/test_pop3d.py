@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.accounts.limits import MOST_FROM_ADDRESS
 from appliance.formats.frame import format_frame
 from appliance.pop3.handover import Credentials, format_credentials
 from appliance.system.privileges import IDENTITIES, is_root
@@ -290,3 +291,22 @@ def test_one_who_hangs_up_in_the_midst_of_a_message_leaves_the_mailbox_free(
 
         assert b"+OK " == client.login(ALICE, "secret")
         assert b"+OK 1 10000000" == client.ask(b"STAT")
+
+
+def test_a_stranger_who_guesses_is_put_off_and_who_lives_here_is_not(rig: Pop3Rig) -> None:
+    (rig.place.control / "proxynetworks").write_text("127.0.0.0/8\n")
+    rig.start()
+
+    def login(address: str, user: str, password: str) -> bytes:
+        with rig.client() as client:
+            client.say(f"PROXY TCP4 {address} 127.0.0.1 40000 110".encode())
+            assert client.reply().startswith(b"+OK ")
+            return client.login(user, password)
+
+    assert b"+OK" == login("198.51.100.1", ALICE, "secret")[:3]
+    answers = [login("192.0.2.66", f"u{n}@example.test", f"guess {n}") for n in range(MOST_FROM_ADDRESS)]
+
+    assert 1 == len(set(answers))
+    assert login("192.0.2.66", ALICE, "secret").startswith(b"-ERR [SYS/TEMP]")
+    assert b"+OK" == login("198.51.100.1", ALICE, "secret")[:3]
+    assert "limited: 192.0.2.66 until " in rig.log

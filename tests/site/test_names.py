@@ -147,6 +147,7 @@ def test_what_is_right_gets_its_one_form(form: Callable[[str], object], text: st
         (names.day, "2027-W01-1", "is no day"),
         (names.day, "tomorrow", "is no day"),
         (names.word, "", "an empty word"),
+        (names.word, "a ;b", "there is a semicolon"),
         (names.file_path, "secrets/alice", "not absolute"),
         (names.control_name, "../me", "no name for a control file"),
         (names.control_name, ".hidden", "no name for a control file"),
