@@ -105,8 +105,10 @@ class Checks:
         entry = self._entries.get(user)
         hashes = self._hashes(entry, question)
         decision = await self._decision(question, hashes)
-        if isinstance(decision, Temporary):
-            return decision
+        # What waited while the limit was reached learns nothing either.
+        refusal = self._limits.refusal(address, user, password)
+        if isinstance(decision, Temporary) or refusal is not None:
+            return decision if isinstance(decision, Temporary) else refusal
         if entry is not None and hashes and decision.is_right:
             self._limits.succeeded(address, user, password)
             return entry.account

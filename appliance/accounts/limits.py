@@ -25,6 +25,7 @@ TRUSTED_TIMES = (
 )
 KEPT = 4096  # addresses, accounts
 KEPT_TRUSTED = 16384
+KEPT_MARKS = 8
 
 REFUSED = Temporary("too many wrong passwords, try again later (#4.7.0)")
 _MARK = 4  # bytes: as many as tell passwords apart, as few as help nobody who steals them
@@ -51,10 +52,14 @@ class _Tried:
 
 @dataclass(slots=True)
 class _Trusted:
-    """When a client was right last, and the digest of its password; None: known from before a restart."""
+    """When a client was right last, and the digests of its right passwords: a household has several devices.
+
+    Known from before a restart it has none, and may say what it likes until it is wrong.
+    """
 
     last: float
-    mark: bytes | None
+    is_open: bool = False
+    marks: list[bytes] = field(default_factory=list)
 
 
 def parse_client(text: bytes) -> Address | None:
@@ -94,21 +99,20 @@ class Limits:
         if all(record is None or record.until <= now for record in tried):
             return None
         trusted = self._trusted.get((client, account))
-        if trusted is not None and trusted.last + TRUSTED_SECONDS > now:
-            mark = self._mark(account, password)
-            if trusted.mark is None or hmac.compare_digest(trusted.mark, mark):
-                return None
-        return REFUSED
+        if trusted is None or trusted.last + TRUSTED_SECONDS <= now:
+            return REFUSED
+        return None if trusted.is_open or self._mark(account, password) in trusted.marks else REFUSED
 
     def succeeded(self, address: Address | None, user: bytes, password: bytes) -> None:
         """A right password."""
         client, account, now = client_name(address), _text(user), self._clock()
         if not client:
             return
-        mark, known = self._mark(account, password), self._trusted.get((client, account))
-        if known is not None and known.mark == mark and now - known.last < WINDOW_SECONDS:
+        mark, trusted = self._mark(account, password), self._trusted.get((client, account), _Trusted(0.0))
+        if mark in trusted.marks and now - trusted.last < WINDOW_SECONDS:
             return
-        self._trusted[client, account] = _Trusted(now, mark)
+        others = [other for other in trusted.marks if other != mark][-KEPT_MARKS + 1 :]
+        self._trusted[client, account] = _Trusted(now, trusted.is_open, [*others, mark])
         self._trusted.move_to_end((client, account))
         self._good[client] = now
         self._good.move_to_end(client)
@@ -123,8 +127,8 @@ class Limits:
         client, account, now = client_name(address), _text(user), self._clock()
         mark = self._mark(account, password)[:_MARK].hex()
         trusted = self._trusted.get((client, account))
-        if trusted is not None and trusted.mark is None:
-            del self._trusted[client, account]
+        if trusted is not None:
+            trusted.is_open = False
         limited = []
         if client and not self._is_everybody(address):
             most = MOST_FROM_ADDRESS
@@ -196,7 +200,7 @@ class Limits:
             raise ValueError(f"not what was written: {error!r}") from None
         self._key, self._addresses, self._accounts = key, addresses, accounts
         for client, account, last in trusted[-KEPT_TRUSTED:]:
-            self._trusted[client, account] = _Trusted(last, None)
+            self._trusted[client, account] = _Trusted(last, is_open=True)
             self._good[client] = last
 
 

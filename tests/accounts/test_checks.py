@@ -300,6 +300,26 @@ def test_too_many_wrong_passwords_are_refused_without_a_look_and_who_was_right_i
     assert [ALICE, REFUSED, REFUSED] == play(story, known=cheap)
 
 
+def test_who_waited_while_the_limit_was_reached_learns_nothing() -> None:
+    async def story(asked: Checks) -> object:
+        asked_at_once = [
+            *guesses(MOST_FROM_ADDRESS, b"192.0.2.66"),
+            Question(ALICE.name, b"secret", b"", b"192.0.2.66"),
+        ]
+        return (await asyncio.gather(*map(asked.answer, asked_at_once)))[-1]
+
+    async def slow_for_alice(known: str, question: Question) -> bool:
+        await asyncio.sleep(0.3 if question.user == ALICE.name else 0)
+        return question.password == b"secret"
+
+    async def tell() -> object:
+        asked = Checks(slow_for_alice, Limits(), delay=0.0)
+        asked.replace(secret())
+        return await story(asked)
+
+    assert REFUSED == asyncio.run(tell())
+
+
 def test_a_user_of_endless_length_is_not_remembered_whole() -> None:
     async def story(asked: Checks) -> int:
         await asked.answer(Question(b"z" * 9000, b"x"))

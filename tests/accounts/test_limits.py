@@ -93,6 +93,27 @@ def test_who_was_right_may_use_that_password_always(found: Limits) -> None:
     ]
 
 
+def test_devices_behind_one_address_have_a_password_each(found: Limits) -> None:
+    for word in (b"phone", b"laptop", b"phone"):
+        found.succeeded(STRANGER, ALICE, word)
+    guess(found, MOST_AT_ACCOUNT, b"203.0.113.9", ALICE)
+
+    assert [None, None, limits.REFUSED] == [
+        found.refusal(STRANGER, ALICE, word) for word in (b"phone", b"laptop", b"guess")
+    ]
+
+
+def test_so_many_right_passwords_of_a_client_are_remembered(found: Limits) -> None:
+    words = [b"%d" % number for number in range(limits.KEPT_MARKS + 1)]
+    for word in words:
+        found.succeeded(STRANGER, ALICE, word)
+    guess(found, MOST_AT_ACCOUNT, b"203.0.113.9", ALICE)
+
+    assert [limits.REFUSED, *[None] * limits.KEPT_MARKS] == [
+        found.refusal(STRANGER, ALICE, word) for word in words
+    ]
+
+
 def test_where_somebody_was_right_others_may_be_wrong_more_often(found: Limits) -> None:
     found.succeeded(STRANGER, ALICE, b"secret")
 
@@ -202,9 +223,13 @@ def test_after_a_restart_a_trusted_client_may_be_wrong_once(found: Limits, clock
     again = Limits(clock=clock)
     again.load(found.dump())
 
+    again.succeeded(HOME, ALICE, b"secret")
+    assert again.refusal(HOME, ALICE, b"another device") is None
     again.failed(HOME, ALICE, b"guess")
 
-    assert limits.REFUSED == again.refusal(HOME, ALICE, b"guess again")
+    assert [limits.REFUSED, None] == [
+        again.refusal(HOME, ALICE, word) for word in (b"guess again", b"secret")
+    ]
 
 
 def test_what_is_kept_shows_no_password_and_no_digest_of_a_right_one(found: Limits) -> None:
