@@ -1,14 +1,17 @@
 """Owns a change of config.yaml while the appliance runs: sessions go on, new mailboxes receive."""
 
 import smtplib
+import sys
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from tests.support import clients
+from tests.support.clients import Mailbox
+from tests.support.hashes import HASHES
 from tests.support.letter import letter
-from tests.support.site import CONFIG, SMTP, Site, site
+from tests.support.site import CONFIG, POP3, SMTP, Site, site
 from tests.support.waiting import until_it_works, wait_for
 
 WITH_ZOE = CONFIG.replace("      bob:", "      zoe: {password: generate}\n      bob:")
@@ -56,3 +59,30 @@ def test_the_command_tells_how_it_goes(own: Site) -> None:
     assert all(name in status for name in ("smtpd", "send", "lspawn", "rspawn", "authd", "popup", "pop3d"))
     assert "alice" in own.toaster("route", "sales@example.test")
     assert "hostname" in own.toaster("schema")
+
+
+def test_passwords_are_applied_wherever_they_are_known(own: Site) -> None:
+    program, files = own.folder / "check", own.folder / "passwd"
+    program.write_text(
+        f"#!{sys.executable} -IS\nimport os, sys\nos.read(3, 513)\nos.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    program.chmod(0o755)
+    files.write_text("")
+    line = own.toaster("passwd", "--app", "phone", "--scope", "pop3").splitlines()
+    app = next(text for text in line if text.startswith("phone: "))
+    made = next(text.rpartition(" ")[2] for text in line if text.startswith("The password"))
+    boxes = f"      ann: {{app_passwords: {{{app}}}}}\n      eve: {{password: external}}\n      bob:"
+
+    (own.folder / "config.yaml").write_text(
+        CONFIG.replace("      bob:", boxes) + f"logins: {{files: [{files}]}}\n"
+    )
+    own.toaster("apply")
+    until_it_works(lambda: clients.curl(Mailbox(own.port(POP3), "ann@example.test", made)))
+    files.write_text(f"eve@example.test:{HASHES['yescrypt']}\n")
+    until_it_works(lambda: clients.curl(Mailbox(own.port(POP3), "eve@example.test", "secret")))
+
+    (own.folder / "config.yaml").write_text(
+        CONFIG.replace("      bob:", boxes) + f"logins: {{program: {program}}}\n"
+    )
+    own.toaster("apply")
+    until_it_works(lambda: clients.curl(Mailbox(own.port(POP3), "eve@example.test", "whatever")))
