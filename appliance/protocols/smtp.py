@@ -1,6 +1,7 @@
 """Owns the server's side of SMTP (RFC 5321): commands in their order, and the text of messages between them.
 
     greeting -> commands: [HELO | EHLO] ( MAIL RCPT+ ( DATA text | BDAT+ ) )* [STARTTLS, and all again] QUIT
+    submission (RFC 6409): STARTTLS unless it began with TLS, then AUTH (RFC 4954), then as above
 
 No HELO is needed, and HELO, EHLO, RSET and a second MAIL forget the transaction, as in qmail-smtpd. What a
 peer sends comes out as events; what is wrong with it as `Refused`, after which some faults end the session.
@@ -15,9 +16,11 @@ from appliance.formats.address import Parameters, parse_parameters, path_text, s
 from appliance.formats.header import MOST_HOPS, HopCounter
 from appliance.formats.outcome import FormatError
 from appliance.protocols.lines import LineBuffer
+from appliance.protocols.sasl_server import Authentication, Cancelled
 from appliance.protocols.smtp_events import (
     ENDING,
     Begin,
+    Challenge,
     ChunkEnd,
     Command,
     Event,
@@ -40,17 +43,27 @@ class Limits:
     recipients: int = 1000  # of a message; RFC 5321 4.5.3.1.8 asks for 100, Postfix takes 1,000
     errors: int = 10  # wrong commands; Postfix smtpd_hard_error_limit is 20, with refused recipients
     refused_recipients: int = 100
+    failed_logins: int = 3  # then the session ends; Dovecot and OpenSSH are about as patient
     idle_commands: int = 100  # since the last message; Postfix smtpd_junk_command_limit is 100
+
+
+_LONGEST_RESPONSE = 12288  # RFC 4954 4: of AUTH's lines
 
 
 class SmtpServer:
     """One session."""
 
-    def __init__(self, limits: Limits, *, offers_tls: bool = False, secure: bool = False) -> None:
-        """`secure`: the connection began with TLS."""
+    def __init__(
+        self, limits: Limits, *, offers_tls: bool = False, secure: bool = False, submission: bool = False
+    ) -> None:
+        """`secure`: the connection began with TLS; `submission`: AUTH is offered, and asked for."""
         self._limits = limits
         self._offers_tls = offers_tls
-        self._lines = LineBuffer(limits.line)
+        self._submission = submission
+        self._lines = LineBuffer(max(limits.line, _LONGEST_RESPONSE) if submission else limits.line)
+        self._authentication: Authentication | None = None
+        self._failed_logins = 0
+        self.login: bytes | None = None
         self._greeted = False
         self._errors = 0
         self._refused_recipients = 0
@@ -85,6 +98,11 @@ class SmtpServer:
         return self._data is not None or self._left > 0
 
     @property
+    def offers_auth(self) -> bool:
+        """Whether AUTH may come now, or soon: not before TLS, and only once (RFC 4954 4)."""
+        return self._submission and self.secure and self.login is None
+
+    @property
     def is_looping(self) -> bool:
         """Whether the text so far has as many hops as a message may have."""
         return self._hops.hops >= MOST_HOPS
@@ -113,6 +131,14 @@ class SmtpServer:
         self.secure = True
         self._begin()
 
+    def accept_login(self, name: bytes) -> None:
+        """The peer is who he says; what counts from here on is the name."""
+        self.login = name
+
+    def refuse_login(self) -> None:
+        """Count it: guessing at passwords ends some time."""
+        self._failed_logins += 1
+
     def accept_sender(self, mail: Mail) -> None:
         """A transaction begins."""
         self.sender = mail.sender
@@ -132,9 +158,11 @@ class SmtpServer:
         try:
             line = self._lines.maybe_line()
         except FormatError:
-            return self._refuse(Fault.LINE_TOO_LONG)
+            return self._refuse(Fault.AUTH_TOO_LONG if self._authentication else Fault.LINE_TOO_LONG)
         if line is None:
             return None
+        if self._authentication is not None:
+            return self._authenticate(self._authentication, line)
         verb, _, argument = line.partition(b" ")
         verb = verb.upper()
         read = _VERBS.get(verb)
@@ -171,6 +199,8 @@ class SmtpServer:
         sender, rest = split_path(path_text(argument))
         if sender is None:
             return self._refuse(Fault.PATH)
+        if self._submission and self.login is None:
+            return self._refuse(Fault.LOGIN_FIRST if self.secure else Fault.TLS_FIRST)
         try:
             parameters = parse_parameters(rest) if rest else Parameters()
         except FormatError:
@@ -204,7 +234,7 @@ class SmtpServer:
             fault = Fault.PAST_DATA
         if fault is not None:
             return self._refuse(fault)
-        self._data = TextReader()
+        self._data = TextReader(self._submission)
         return Begin()
 
     def _starttls(self, _: bytes) -> Event:
@@ -215,6 +245,34 @@ class SmtpServer:
         if self._lines:  # said in plain text, it would count as said under TLS
             return self._refuse(Fault.PAST_STARTTLS)
         return Command(Verb.STARTTLS)
+
+    def _auth(self, argument: bytes) -> Event:
+        if not self._submission:
+            return self._refuse(Fault.UNKNOWN_COMMAND)
+        if not self.secure:
+            return self._refuse(Fault.AUTH_WITHOUT_TLS)
+        if self.login is not None or self.sender is not None:
+            return self._refuse(Fault.AUTH_OUT_OF_ORDER)
+        if self._failed_logins >= self._limits.failed_logins:
+            return self._refuse(Fault.TOO_MANY_ERRORS)
+        mechanism, _, initial = argument.partition(b" ")
+        try:
+            authentication = Authentication(mechanism)
+        except FormatError:
+            return self._refuse(Fault.AUTH_MECHANISM)
+        return self._authenticate(authentication, initial, begins=True)
+
+    def _authenticate(self, authentication: Authentication, line: bytes, begins: bool = False) -> Event:
+        self._authentication = None
+        try:
+            event = authentication.begin(line) if begins else authentication.receive(line)
+        except Cancelled:
+            return self._refuse(Fault.AUTH_CANCELLED)
+        except FormatError:
+            return self._refuse(Fault.AUTH_RESPONSE)
+        if isinstance(event, Challenge):
+            self._authentication = authentication
+        return event
 
     def _rset(self, _: bytes) -> Event:
         self._forget()
@@ -263,7 +321,7 @@ class SmtpServer:
         self._chunk_size = self._left = int(size)
         self._last_chunk = is_last
         if self._chunks is None:
-            self._chunks = ChunkReader()
+            self._chunks = ChunkReader(self._submission)
         return self._maybe_chunk(self._chunks)
 
     def _maybe_chunk(self, reader: ChunkReader) -> Event | None:
@@ -308,5 +366,6 @@ _VERBS: dict[bytes, Callable[[SmtpServer, bytes], Event | None]] = {
     b"VRFY": _without_argument(Verb.VRFY),
     b"HELP": _without_argument(Verb.HELP),
     b"STARTTLS": SmtpServer._starttls,
+    b"AUTH": SmtpServer._auth,
     b"QUIT": SmtpServer._quit,
 }

@@ -17,10 +17,18 @@ class Fault(enum.Enum):
     TOO_MANY_RECIPIENTS = enum.auto()
     TLS_TWICE = enum.auto()
     CHUNKS_BEGUN = enum.auto()
+    TLS_FIRST = enum.auto()
+    LOGIN_FIRST = enum.auto()
+    AUTH_WITHOUT_TLS = enum.auto()
+    AUTH_OUT_OF_ORDER = enum.auto()
+    AUTH_MECHANISM = enum.auto()
+    AUTH_RESPONSE = enum.auto()
+    AUTH_CANCELLED = enum.auto()
     # What follows ends the session: nothing more of it is read.
     TOO_SOON = enum.auto()
     OTHER_PROTOCOL = enum.auto()
     LINE_TOO_LONG = enum.auto()
+    AUTH_TOO_LONG = enum.auto()
     TOO_MANY_ERRORS = enum.auto()
     TOO_MUCH_CHATTER = enum.auto()
     PAST_DATA = enum.auto()
@@ -38,6 +46,19 @@ class Helo(NamedTuple):
 
     name: bytes
     extended: bool
+
+
+class Challenge(NamedTuple):
+    """AUTH wants to know more, and says this, in base64."""
+
+    text: bytes
+
+
+class Login(NamedTuple):
+    """AUTH: answer with `accept_login` or `refuse_login`."""
+
+    user: bytes
+    password: bytes
 
 
 class Mail(NamedTuple):
@@ -94,4 +115,4 @@ class Refused(NamedTuple):
     fault: Fault
 
 
-Event = Helo | Mail | Recipient | Begin | Text | ChunkEnd | Command | Refused
+Event = Helo | Challenge | Login | Mail | Recipient | Begin | Text | ChunkEnd | Command | Refused

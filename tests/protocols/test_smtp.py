@@ -1,5 +1,6 @@
 """Owns the tests of SMTP's order of commands and of its limits."""
 
+import base64
 from collections.abc import Iterator
 
 import pytest
@@ -10,11 +11,13 @@ from appliance.formats.address import Parameters
 from appliance.protocols.smtp import Limits, SmtpServer
 from appliance.protocols.smtp_events import (
     Begin,
+    Challenge,
     ChunkEnd,
     Command,
     Event,
     Fault,
     Helo,
+    Login,
     Mail,
     Recipient,
     Refused,
@@ -276,3 +279,108 @@ def test_any_bytes_are_events_and_no_session_outlives_its_end(pieces: list[bytes
         was_over = session.ended
         found = list(receive(piece))
         assert not (was_over and found)
+
+
+RESPONSE = b"AGpvZUBsYWIudGVzdAB4"  # joe@lab.test, x
+JOES_LOGIN = Login(b"joe@lab.test", b"x")
+AUTH = b"AUTH PLAIN " + RESPONSE + b"\r\n"
+
+
+def submission(*rounds: bytes, secure: bool = True, password: bytes = b"x") -> list[Event]:
+    """The events of a submission server that knows one password."""
+    session = SmtpServer(Limits(), offers_tls=True, secure=secure, submission=True)
+    session.greet()
+    found = []
+    for received in rounds:
+        for event in agreeing(session)(received):
+            if isinstance(event, Login):
+                if event.password == password:
+                    session.accept_login(event.user)
+                else:
+                    session.refuse_login()
+            elif event == Command(Verb.STARTTLS):
+                session.start_tls()
+            found.append(event)
+    return found
+
+
+def test_submission_asks_for_tls_then_for_a_login_then_takes_mail() -> None:
+    in_the_clear, nameless = Refused(Fault.TLS_FIRST), Refused(Fault.LOGIN_FIRST)
+
+    assert [in_the_clear, Command(Verb.STARTTLS), nameless, JOES_LOGIN, MAIL, JOE] == submission(
+        ENVELOPE[:22], b"STARTTLS\r\n", ENVELOPE[:22], AUTH, ENVELOPE, secure=False
+    )
+
+
+def test_no_password_is_taken_in_the_clear_nor_where_mail_comes_in() -> None:
+    assert [Fault.AUTH_WITHOUT_TLS] == [
+        event.fault for event in submission(AUTH, secure=False) if isinstance(event, Refused)
+    ]
+    assert [Fault.UNKNOWN_COMMAND] == faults(AUTH, offers_tls=True)
+
+
+def test_a_login_is_for_the_session_and_comes_once_and_outside_a_transaction() -> None:
+    out_of_order = Refused(Fault.AUTH_OUT_OF_ORDER)
+
+    assert [JOES_LOGIN, out_of_order, Helo(b"a", True), out_of_order] == submission(
+        AUTH, AUTH, b"EHLO a\r\n", AUTH
+    )
+
+
+def test_a_login_of_several_lines_may_come_byte_by_byte_and_be_cancelled() -> None:
+    cancelled = b"AUTH LOGIN\r\nam9lQGxhYi50ZXN0\r\n*\r\nNOOP\r\n"
+    expected = [
+        Challenge(b"Username:"),
+        Challenge(b"Password:"),
+        Refused(Fault.AUTH_CANCELLED),
+        Command(Verb.NOOP),
+        JOES_LOGIN,
+    ]
+
+    for rounds in ([cancelled, AUTH], [bytes([one]) for one in cancelled + AUTH]):
+        assert expected == submission(*rounds)
+
+
+def test_what_is_no_response_ends_the_exchange_and_not_the_session() -> None:
+    refused = Refused(Fault.AUTH_RESPONSE)
+
+    assert [Challenge(b""), refused, Refused(Fault.UNKNOWN_COMMAND)] == submission(
+        b"AUTH PLAIN\r\n", b"no base64\r\n", RESPONSE + b"\r\n"
+    )
+
+
+def test_a_response_may_be_long_and_not_endless() -> None:
+    long = base64.b64encode(b"\0joe\0" + b"x" * 9000)
+
+    assert [Login(b"joe", b"x" * 9000)] == submission(b"AUTH PLAIN " + long + b"\r\n")
+    assert [Challenge(b""), Refused(Fault.AUTH_TOO_LONG)] == submission(b"AUTH PLAIN\r\n", b"x" * 12288)
+
+
+def test_the_fourth_guess_at_a_password_ends_the_session() -> None:
+    assert [JOES_LOGIN] * 3 + [Refused(Fault.TOO_MANY_ERRORS)] == submission(*[AUTH] * 5, password=b"y")
+
+
+def test_a_mechanism_that_is_not_spoken_is_refused() -> None:
+    assert [Refused(Fault.AUTH_MECHANISM)] == submission(b"AUTH SCRAM-SHA-256 biws\r\n")
+
+
+def test_submission_mends_line_ends_in_both_kinds_of_text() -> None:
+    data = submission(AUTH, ENVELOPE, b"DATA\r\n", b"a\nb\rc\r\n.\r\n")
+    chunks = submission(AUTH, ENVELOPE, b"BDAT 5 LAST\r\na\nb\rc")
+
+    assert [Text(b"a\nb\nc\n", True)] * 2 == [data[-1], chunks[-1]]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [AUTH, b"AUTH LOGIN\r\n", b"AUTH PLAIN\r\n", b"*\r\n", b"=\r\n", ENVELOPE, b"RSET\r\n"]
+        )
+    )
+)
+def test_no_mail_is_begun_without_a_login(rounds: list[bytes]) -> None:
+    """In whatever order commands come, a transaction is one of somebody who logged in before."""
+    found = submission(*rounds)
+
+    if MAIL in found:
+        assert JOES_LOGIN in found[: found.index(MAIL)]

@@ -142,3 +142,40 @@ def test_chunks_say_the_same_however_they_are_cut(pieces: list[bytes]) -> None:
         return
     whole = wire.replace(b"\r\n", b"\n")
     assert text in (whole, whole + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("wire", "text"),
+    [
+        (b"a\nb\rc\r\r\nd\r\r\n\r\ne\r\n.\r\n", b"a\nb\nc\nd\n\ne\n"),
+        (b"\n\rx\r\n.\r\n", b"\n\nx\n"),
+        (b"..one\n.two\r\n.three\r\n.\r\n", b".one\n.two\nthree\n"),
+        (b"a\n.\nb\n.\r\nc\r\n.\nd\r.\re\r\n.\r\n", b"a\n.\nb\n.\nc\n\nd\n.\ne\n"),
+    ],
+)
+def test_line_ends_are_mended_and_only_the_true_end_ends_the_text(wire: bytes, text: bytes) -> None:
+    for pieces in ([wire], bytewise(wire)):
+        reader = TextReader(mends=True)
+
+        assert text == b"".join(reader.receive(piece) for piece in pieces)
+        assert b"" == reader.rest
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b".", b"a", b"\r\n"]), max_size=12).map(b"".join))
+def test_mending_gives_the_same_however_it_is_fed(text: bytes) -> None:
+    """No CR is left, and where the blocks are cut says nothing."""
+    wire = text + b"a\r\n.\r\n"
+    whole, chunk = TextReader(mends=True), ChunkReader(mends=True)
+    pieces, chunks = TextReader(mends=True), ChunkReader(mends=True)
+
+    read = whole.receive(wire)
+
+    assert b"\r" not in read
+    found = b""
+    for one in bytewise(wire):
+        if pieces.rest is None:
+            found += pieces.receive(one)
+    assert read == found
+    assert (
+        chunk.receive(text) + chunk.close() == b"".join(map(chunks.receive, bytewise(text))) + chunks.close()
+    )
