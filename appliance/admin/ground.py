@@ -14,7 +14,7 @@ from appliance.admin import filesystems
 from appliance.admin.filesystems import FORGETFUL, Mount, mount_of
 from appliance.site.surroundings import Surroundings
 from appliance.system.place import Place
-from appliance.system.privileges import Identity, is_root
+from appliance.system.privileges import Identity, identity_of, is_root
 
 MAIL_OWNER = 5000  # unless PUID and PGID say otherwise
 
@@ -80,11 +80,13 @@ def lay_out(place: Place, owner: Identity) -> None:
     """
     for folder in (place.home, place.state, place.run, place.mail):
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    place.rates.mkdir(mode=0o700, exist_ok=True)
     run = place.run.lstat()
     if stat.S_ISLNK(run.st_mode) or run.st_uid != os.geteuid():
         raise PermissionError(f"{place.run} is somebody else's; set TOASTER_RUN to a folder of your own")
     if is_root():
         place.run.chmod(0o755)
+        os.chown(place.rates, *identity_of("qmaild"))
         if place.mail.stat().st_uid == 0:
             os.chown(place.mail, *owner)
 

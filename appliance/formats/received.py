@@ -33,6 +33,11 @@ def format_received(client: Client, by: bytes, protocol: bytes, epoch: int) -> b
     return b"".join(parts)
 
 
+def format_submitted(by: bytes, protocol: bytes, epoch: int) -> bytes:
+    """The same for a message whose client is not to be told."""
+    return b"Received: by " + _safe(by) + b" with " + protocol + b"; " + _date(epoch) + b"\n"
+
+
 def format_invoked(pid: int, origin: bytes, epoch: int) -> bytes:
     """Write the first line in the queue; origin is `from network`, `by alias`, `for bounce` or `by uid N`."""
     return b"Received: (qmail %d invoked %s); %s\n" % (pid, origin, _date(epoch))

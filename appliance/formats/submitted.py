@@ -36,13 +36,13 @@ class SubmittedHeader:
         held = self._held
         seen = max(len(held) - 1, 0)
         held += block
-        end = 0 if held.startswith(b"\n") else held.find(b"\n\n", seen) + 1
-        if not end and not held.startswith(b"\n"):
-            if not last:
-                if len(held) > LONGEST:
-                    raise FormatError(f"the header is longer than {LONGEST} bytes")
-                return b""
-            end = len(held)
+        has_none = held.startswith(b"\n")
+        found = 0 if has_none else held.find(b"\n\n", seen) + 1
+        end = found if found or has_none else len(held)
+        if end > LONGEST:
+            raise FormatError(f"the header is longer than {LONGEST} bytes")
+        if not (found or has_none or last):
+            return b""
         self._held = bytearray()
         return self._completed(bytes(held), end)
 

@@ -9,6 +9,7 @@ that cannot be made of an argon2id hash.
 
 import base64
 import binascii
+import re
 from collections.abc import Generator
 
 from appliance.formats.outcome import FormatError
@@ -30,6 +31,15 @@ def _login() -> Exchange:
     user = yield b"Username:"
     password = yield b"Password:"
     return Login(user, password)
+
+
+_PARAMETER = re.compile(rb"AUTH=(?:<>|(?:[!-*,-<>-~]|\+[0-9A-F]{2})+)", re.IGNORECASE)
+
+
+def misuses_auth(parameters: bytes) -> bool:
+    """Whether AUTH= behind MAIL's path is neither <> nor xtext; what it says is believed of nobody (5)."""
+    words = (word for word in parameters.split() if word.partition(b"=")[0].upper() == b"AUTH")
+    return not all(map(_PARAMETER.fullmatch, words))
 
 
 _EXCHANGES = {b"PLAIN": _plain, b"LOGIN": _login}

@@ -16,7 +16,7 @@ from appliance.formats.address import Parameters, parse_parameters, path_text, s
 from appliance.formats.header import MOST_HOPS, HopCounter
 from appliance.formats.outcome import FormatError
 from appliance.protocols.lines import LineBuffer
-from appliance.protocols.sasl_server import Authentication, Cancelled
+from appliance.protocols.sasl_server import Authentication, Cancelled, misuses_auth
 from appliance.protocols.smtp_events import (
     ENDING,
     Begin,
@@ -201,6 +201,8 @@ class SmtpServer:
             return self._refuse(Fault.PATH)
         if self._submission and self.login is None:
             return self._refuse(Fault.LOGIN_FIRST if self.secure else Fault.TLS_FIRST)
+        if self._submission and misuses_auth(rest):
+            return self._refuse(Fault.PARAMETER)
         try:
             parameters = parse_parameters(rest) if rest else Parameters()
         except FormatError:

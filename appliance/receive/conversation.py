@@ -12,13 +12,16 @@ from typing import Any, Protocol
 from appliance.formats.address import LONGEST
 from appliance.formats.envelope import Envelope
 from appliance.formats.logline import safe_text
-from appliance.formats.outcome import Report, Verdict
+from appliance.formats.outcome import Report, Temporary, Verdict
+from appliance.formats.received import format_submitted
 from appliance.protocols import smtp_events as said
+from appliance.protocols.sasl_server import MECHANISMS
 from appliance.protocols.smtp import SmtpServer
 from appliance.receive import replies
-from appliance.receive.incoming import Incoming, Queue, received_line
+from appliance.receive.incoming import Incoming, Queue, own_name, received_line
 from appliance.receive.policy import Policy, Terms
 from appliance.receive.replies import Reply
+from appliance.receive.submission import Office, Submission
 from appliance.system import log
 
 
@@ -42,21 +45,33 @@ class Desk:
     clock: Callable[[], float]
     """Seconds since 1970."""
     offers_tls: bool = False
+    office: Office | None = None
+    """Without it nobody can log in."""
 
 
 class Conversation:
     """One session: bytes in, replies out."""
 
-    def __init__(self, desk: Desk, environment: Mapping[str, str], *, secure: bool = False) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        environment: Mapping[str, str],
+        *,
+        secure: bool = False,
+        submission: bool = False,
+    ) -> None:
         """`environment` is tcp-environ(5) with what the rules set; `secure`: it began with TLS."""
         self._desk = desk
         self._environment = environment
-        self.session = SmtpServer(desk.policy.limits, offers_tls=desk.offers_tls, secure=secure)
+        self.session = SmtpServer(
+            desk.policy.limits, offers_tls=desk.offers_tls, secure=secure, submission=submission
+        )
         self.wants_tls = False
         """The last reply was the 220 to STARTTLS: what comes next is TLS."""
         self._policy: Policy | None = None
         self._terms = Terms(None, 0, frozenset())
         self._bad_sender = False
+        self._submission: Submission | None = None
         self._incoming: Incoming | None = None
         self._received_for: tuple[bytes, bytes, int] | None = None
         self._received = b""
@@ -122,7 +137,29 @@ class Conversation:
         extensions += [b"ENHANCEDSTATUSCODES", b"CHUNKING"]
         if self._desk.offers_tls and not self.session.secure:
             extensions.append(b"STARTTLS")
+        if self.session.offers_auth:
+            extensions.append(b"AUTH " + MECHANISMS)
         return replies.ehlo(policy.greeting, extensions)
+
+    def _challenge(self, event: said.Challenge) -> Reply:
+        return replies.challenge(event.text)
+
+    async def _login(self, event: said.Login) -> Reply:
+        office = self._desk.office
+        try:
+            assert office is not None  # whoever listens for submission has one
+            name = await office.check_password(event.user, event.password, self._peer().encode())
+        except Temporary as error:
+            log.line(f"deferral: {self._peer()} {safe_text(event.user)}: {error.sentence}")
+            return replies.CANNOT_LOG_IN
+        if name is None:
+            self.session.refuse_login()
+            return self._refuse(replies.WRONG_LOGIN, event.user)
+        self.session.accept_login(name)
+        self._submission = Submission(name, office.rates, self._desk.clock)
+        self._environment = {**self._environment, "RELAYCLIENT": ""}
+        log.line(f"login {safe_text(name)} from {self._peer()}")
+        return replies.LOGGED_IN
 
     def _mail(self, event: said.Mail) -> Reply:
         self.close()
@@ -136,6 +173,10 @@ class Conversation:
         if databytes and size is not None and size > databytes:
             return replies.TOO_LARGE
         sender = policy.with_local_name(event.sender, self._terms.own_literals)
+        if self._submission is not None:
+            refusal = self._submission.mail(sender, policy.submission)
+            if refusal is not None:
+                return self._refuse(refusal, self._submission.login)
         self._bad_sender = policy.is_bad_sender(sender)
         self.session.accept_sender(event._replace(sender=sender))
         return replies.SENDER_OK
@@ -146,6 +187,10 @@ class Conversation:
         address = policy.with_local_name(event.address, self._terms.own_literals)
         if self._bad_sender:
             return self._refuse_recipient(replies.BAD_SENDER, address)
+        if self._submission is not None:
+            refusal = self._submission.recipient(len(self.session.recipients) + 1)
+            if refusal is not None:
+                return self._refuse(refusal, self._submission.login)
         if self._terms.relay_suffix is not None:
             address += self._terms.relay_suffix
             if len(address) > LONGEST:
@@ -184,6 +229,8 @@ class Conversation:
         session = self.session
         envelope = Envelope(session.sender or b"", tuple(session.recipients))
         self._incoming = Incoming(self._desk.queue, envelope, self._received_line())
+        if self._submission is not None:
+            self._submission.begin(own_name(self._environment))
         return self._incoming
 
     def _received_line(self) -> bytes:
@@ -192,30 +239,52 @@ class Conversation:
         wanted = (session.helo, _protocol(session), int(self._desk.clock()))
         if wanted != self._received_for:
             self._received = received_line(self._environment, session.helo or None, wanted[1], wanted[2])
+            if self._submission is not None and self._submission.conditions.hides_client:
+                self._received = format_submitted(own_name(self._environment), wanted[1], wanted[2])
             self._received_for = wanted
         return self._received
 
     async def _text(self, event: said.Text) -> Reply | None:
-        incoming = await self._add(event.block)
+        incoming = await self._add(event.block, event.last)
         if not event.last:
             return None
         if self.session.is_looping:
             incoming.refuse(replies.LOOPING)
+        if self._submission is not None and not incoming.is_refused:
+            held = self._submission.count(len(self.session.recipients))
+            if held is not None:
+                incoming.refuse(held)
         reply = await incoming.close(int(self._desk.clock()))
+        if self._submission is not None:
+            self._tell_of(self._submission.login, reply)
         self._incoming = None
         self.session.end_of_message()
         return reply
+
+    def _tell_of(self, login: bytes, reply: Reply) -> None:
+        """Who sent what, so that a stolen password is found out."""
+        session = self.session
+        sender, count = safe_text(session.sender or b""), len(session.recipients)
+        what = f"sender <{sender}> recipients {count} bytes {session.size}"
+        answer = reply.plain.decode("ascii").rstrip()
+        log.line(f"submission {safe_text(login)} from {self._peer()}: {what}: {answer}")
 
     async def _chunk_end(self, event: said.ChunkEnd) -> Reply:
         await self._add(event.block)
         return replies.chunk(event.size)
 
-    async def _add(self, block: bytes) -> Incoming:
+    async def _add(self, block: bytes, last: bool = False) -> Incoming:
         incoming = self._incoming or self._begin_message()
         if 0 < self._terms.databytes < self.session.size:
             incoming.refuse(replies.TOO_LARGE)
-        else:
+        if self._submission is None or incoming.is_refused:
             await incoming.add(block)
+            return incoming
+        text = self._submission.text(block, last)
+        if isinstance(text, Reply):
+            incoming.refuse(self._refuse(text, self._submission.login))
+        else:
+            await incoming.add(text)
         return incoming
 
     def _command(self, event: said.Command) -> Reply:
@@ -234,9 +303,8 @@ class Conversation:
 
 def _protocol(session: SmtpServer) -> bytes:
     """The word behind `with`: qmail's SMTP, after EHLO too; what qmail has not, as RFC 3848 and 6531 say."""
-    if session.parameters.smtputf8:
-        return b"UTF8SMTPS" if session.secure else b"UTF8SMTP"
-    return b"ESMTPS" if session.secure else b"SMTP"
+    word = b"UTF8SMTP" if session.parameters.smtputf8 else b"ESMTP" if session.secure else b"SMTP"
+    return word + (b"S" if session.secure else b"") + (b"A" if session.login is not None else b"")
 
 
 _COMMANDS = {
@@ -248,6 +316,8 @@ _COMMANDS = {
 }
 _ANSWERS: dict[type, Callable[[Conversation, Any], Reply | None | Awaitable[Reply | None]]] = {
     said.Helo: Conversation._helo,
+    said.Challenge: Conversation._challenge,
+    said.Login: Conversation._login,
     said.Mail: Conversation._mail,
     said.Recipient: Conversation._recipient,
     said.Begin: Conversation._begin,

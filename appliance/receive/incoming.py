@@ -40,8 +40,12 @@ def received_line(environment: Mapping[str, str], helo: bytes | None, protocol: 
     client = Client(
         _bytes(ip or "unknown"), _bytes(host or "unknown"), None if info is None else _bytes(info), helo
     )
-    by = environment.get("TCPLOCALHOST") or environment.get("TCPLOCALIP") or "unknown"
-    return format_received(client, _bytes(by), protocol, epoch)
+    return format_received(client, own_name(environment), protocol, epoch)
+
+
+def own_name(environment: Mapping[str, str]) -> bytes:
+    """This host as the connection has it."""
+    return _bytes(environment.get("TCPLOCALHOST") or environment.get("TCPLOCALIP") or "unknown")
 
 
 def _bytes(text: str) -> bytes:
@@ -59,6 +63,11 @@ class Incoming:
         self._size = len(received)
         self._handover: Handover | None = None
         self._refusal: Reply | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its end will be answered with no."""
+        return self._refusal is not None
 
     async def add(self, block: bytes) -> None:
         """Take the next bytes of the text."""

@@ -10,6 +10,7 @@ from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.rewrite import Rewriter
 from appliance.protocols.smtp import Limits
+from appliance.receive.submission import NOTHING_SAID, Conditions
 from appliance.system.cdb_file import CdbFile
 from appliance.system.control import SENTENCE, Control
 from appliance.system.place import Place
@@ -50,6 +51,7 @@ class Policy:
     """users/cdb, which anybody may read."""
     has_quotas: bool = False
     """Whether a mailbox may be full."""
+    submission: Conditions = NOTHING_SAID
 
     @classmethod
     def read(cls, place: Place) -> "Policy":
@@ -71,6 +73,7 @@ class Policy:
             rewriter=control.rewriter(me),
             users=CdbFile(place.users / "cdb"),
             has_quotas=bool(control.lines("quotas")),
+            submission=Conditions.read(control),
         )
 
     def terms(self, environment: Mapping[str, str]) -> Terms:

@@ -5,10 +5,13 @@ replies to it carry the code in front (RFC 2034); one that said HELO, or nothing
 byte for byte.
 """
 
+import base64
+import math
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from appliance.formats.date822 import format_date
 from appliance.formats.outcome import Report, Verdict
 from appliance.protocols.smtp_events import Fault
 
@@ -66,6 +69,31 @@ def chunk(size: int) -> Reply:
     return reply(250, b"ok %d bytes" % size)
 
 
+def challenge(text: bytes) -> Reply:
+    """AUTH asks for more (RFC 4954 4)."""
+    return _always(b"334 %s\r\n" % base64.b64encode(text))
+
+
+def not_his(login: bytes, address: bytes, *, in_header: bool = False) -> Reply:
+    """Who logged in sends by an address that does not belong to him."""
+    what = b"say From: " if in_header else b"send as "
+    text = b"sorry, you are logged in as %s and may not %s%s (#5.7.1)" % (login, what, address or b"<>")
+    return reply(553, text, b"5.7.1")
+
+
+def enough(login: bytes, messages: int, recipients: int, until: float) -> Reply:
+    """Who logged in has sent as much as he may for now."""
+    most = [b"%d %s" % (n, what) for n, what in ((messages, b"messages"), (recipients, b"recipients")) if n]
+    when = format_date(math.ceil(until)).encode()
+    text = b"sorry, %s may send %s a day; try again after %s (#4.7.1)"
+    return reply(450, text % (login, b" and ".join(most), when), b"4.7.1")
+
+
+def header_fault(sentence: str) -> Reply:
+    """The header of a message that is submitted cannot be taken."""
+    return reply(554, b"sorry, I cannot read your message: %s (#5.6.0)" % _bytes(sentence), b"5.6.0")
+
+
 def goodbye(name: bytes) -> Reply:
     """The answer to QUIT."""
     return reply(221, name)
@@ -111,6 +139,10 @@ NO_RELAY = reply(553, b"sorry, that domain isn't in my list of allowed rcpthosts
 NO_MAILBOX = reply(550, b"sorry, no mailbox here by that name (#5.1.1)")
 MAILBOX_FULL = reply(552, b"sorry, that mailbox is full (#5.2.2)")
 CANNOT_TELL = reply(451, b"sorry, I cannot tell now whether that mailbox exists (#4.3.0)")
+LOGGED_IN = reply(235, b"welcome", b"2.7.0")
+WRONG_LOGIN = reply(535, b"sorry, that is no user here with that password (#5.7.8)")
+CANNOT_LOG_IN = reply(454, b"sorry, I cannot check passwords now (#4.7.0)")
+TOO_MANY_AT_ONCE = reply(452, b"sorry, that is more recipients than you may write to at once (#4.5.3)")
 LOOPING = reply(554, b"too many hops, this message is looping (#5.4.6)")
 TOO_LARGE = reply(552, b"sorry, that message size exceeds my databytes limit (#5.3.4)")
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
+from appliance.accounts.client import check_async
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tcpserver, tls
 from appliance.net.tcpserver import BoundListener, Connection
@@ -20,12 +21,20 @@ from appliance.queue.async_client import AsyncQueueClient
 from appliance.receive import replies
 from appliance.receive.conversation import Conversation, Desk
 from appliance.receive.policy import Policy
+from appliance.receive.rates import Rates
 from appliance.receive.recipients import Recipients
 from appliance.receive.replies import Reply
+from appliance.receive.submission import Office
 from appliance.system import log
 from appliance.system.control import Control, Watch
 from appliance.system.place import Place
 from appliance.system.privileges import become
+
+SUBMISSION = ("submission", "submissions")
+"""The listeners where users send their mail, and say who they are (RFC 6409, RFC 8314)."""
+
+SCOPE = b"smtp"
+"""What authd is told that a password is for."""
 
 _BLOCK = 64 * 1024
 _LINGER = 2.0  # seconds in which a peer that was refused in the midst of its text can read why
@@ -42,7 +51,10 @@ class Session(SMTP):
         reader = asyncio.StreamReader(_BLOCK, worker.loop)
         asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, worker.loop)
         secure = connection.listener.tls
-        self.conversation = Conversation(worker.desk, connection.environment, secure=secure)
+        submission = connection.listener.name in SUBMISSION
+        self.conversation = Conversation(
+            worker.desk, connection.environment, secure=secure, submission=submission
+        )
         self._worker = worker
         self._busy = False
         self._stopping = False
@@ -169,10 +181,21 @@ class Worker:
         self._place = place
         self._recipients = Recipients(place.socket("recipients"))
         queue = AsyncQueueClient(place.socket("queue"))
-        self.desk = Desk(policy, queue, self._recipients, time.time, offers_tls=tls_context is not None)
+        self.desk = Desk(
+            policy,
+            queue,
+            self._recipients,
+            time.time,
+            offers_tls=tls_context is not None,
+            office=Office(self._check_password, Rates(place.rates)),
+        )
         self.template = dict(SMTP(object(), tls_context=tls_context, hostname="", loop=self.loop).__dict__)
         self.template["_timeout_handle"] = self.loop.call_later(0, lambda: None)
         self._watch = Watch(Control(place.control))
+
+    async def _check_password(self, user: bytes, password: bytes, address: bytes) -> bytes | None:
+        account = await check_async(self._place.socket("authd"), user, password, SCOPE, address)
+        return None if account is None else account.name
 
     def reload(self) -> None:
         """Read the control files again: sessions go on by the new ones with their next transaction."""
@@ -209,6 +232,11 @@ def _run(place: Place, bound: list[BoundListener], tls_context: ssl.SSLContext |
     return 0
 
 
+def _needs_tls(listener: tcpserver.Listener) -> bool:
+    """Nobody could log in on submission without a certificate."""
+    return listener.tls or listener.name in SUBMISSION
+
+
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Listen on `name:address:port[:tls]` ... and take mail; 100: bad arguments, 111: it cannot begin now."""
     log.open("smtpd")
@@ -217,7 +245,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         listeners = [tcpserver.parse_listener(text) for text in argv]
         tls_context = tls.context_of(control)
-        bound = tcpserver.bind(one for one in listeners if tls_context is not None or not one.tls)
+        bound = tcpserver.bind(one for one in listeners if tls_context is not None or not _needs_tls(one))
         for one in bound:
             log.line(f"listening on {tcpserver.format_listener(one.listener)}")
         become("qmaild")

@@ -65,6 +65,11 @@ class Place(NamedTuple):
         return self.home / "passwords"
 
     @property
+    def rates(self) -> Path:
+        """What each login has sent, for smtpd alone."""
+        return self.state / "rates"
+
+    @property
     def send_down(self) -> Path:
         """There while send is to stay down once it has ended (`svc -d`)."""
         return self.run / "send.down"

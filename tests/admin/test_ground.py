@@ -1,13 +1,14 @@
 """Owns the tests of the ground under the daemons."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from appliance.admin import ground
 from appliance.system.place import Place
-from appliance.system.privileges import Identity, is_root
+from appliance.system.privileges import Identity, identity_of, is_root
 
 
 def place_in(folder: Path) -> Place:
@@ -29,6 +30,15 @@ def test_missing_folders_are_made_and_found_ones_left_alone(tmp_path: Path) -> N
     ground.lay_out(place, owner)
 
     assert all(folder.is_dir() for folder in (place.home, place.run, place.state, place.mail / "example.org"))
+
+
+def test_what_each_login_has_sent_is_smtpds_and_no_others_to_read(tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+
+    ground.lay_out(place, Identity(os.geteuid(), os.getegid()))
+
+    status = place.rates.stat()
+    assert (0o700, identity_of("qmaild")) == (stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
 
 
 @pytest.mark.parametrize("owner", [Identity(5000, 5000)])

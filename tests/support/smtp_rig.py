@@ -10,6 +10,8 @@ from appliance.formats.envelope import Envelope, format_envelope
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
 from appliance.receive.conversation import Conversation, Desk
 from appliance.receive.policy import Policy
+from appliance.receive.rates import Rates
+from appliance.receive.submission import Office
 from appliance.system.place import Place
 
 CONTROL = {"me": "mx.lab.test\n", "rcpthosts": "lab.test\n.sub.test\nHost.Lab.Test\n", "locals": "lab.test\n"}
@@ -94,17 +96,41 @@ class Mailboxes:
         return Report(Verdict.TRY_AGAIN if local == b"later" else Verdict.DONE, b"")
 
 
+async def check_password(user: bytes, password: bytes, address: bytes) -> bytes | None:
+    """Everybody's is `secret`; of `later` nobody can tell."""
+    if user == b"later":
+        raise Temporary("Unable to check passwords (#4.3.0).")
+    return user.lower() if password == b"secret" else None
+
+
 class Memory:
     """A wire that ends in a conversation."""
 
     def __init__(
-        self, folder: Path, control: Mapping[str, str], environment: Mapping[str, str] = ENVIRONMENT
+        self,
+        folder: Path,
+        control: Mapping[str, str],
+        environment: Mapping[str, str] = ENVIRONMENT,
+        *,
+        submission: bool = False,
     ) -> None:
+        """`submission` begins with TLS, as on port 465, or with a servercert in the clear, as on 587."""
         place = place_of(folder, control)
+        self.now = float(NOW)
         self.queue = Queue()
         self.mailboxes = Mailboxes()
-        self.desk = Desk(Policy.read(place), self.queue, self.mailboxes, lambda: NOW, "servercert" in control)
-        self.conversation = Conversation(self.desk, environment)
+        rates = place.home / "rates"
+        rates.mkdir(exist_ok=True)
+        self.desk = Desk(
+            Policy.read(place),
+            self.queue,
+            self.mailboxes,
+            lambda: self.now,
+            "servercert" in control,
+            Office(check_password, Rates(rates)),
+        )
+        secure = submission and "servercert" not in control
+        self.conversation = Conversation(self.desk, environment, secure=secure, submission=submission)
         self.unheard = self.conversation.greet()
 
     def say(self, wire: bytes) -> None:
