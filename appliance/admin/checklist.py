@@ -21,6 +21,8 @@ _PURPOSES = {
     "smtp": "SMTP, mail comes in",
     "qmtp": "QMTP, mail comes in",
     "qmqp": "QMQP, mail of relay: clients comes in",
+    "submission": "submission, users' mail goes out",
+    "submissions": "submission over TLS",
     "pop3": "POP3, mail is fetched",
     "pop3s": "POP3 over TLS, mail is fetched",
 }

@@ -46,6 +46,14 @@ def smtp(listener: Listener, me: str) -> None:
             raise smtplib.SMTPResponseException(code, text)
 
 
+def submission(listener: Listener, me: str) -> None:
+    """Ask whether users are offered TLS, without which nobody can log in."""
+    with smtplib.SMTP(listener.host, listener.port, local_hostname=me, timeout=SECONDS) as session:
+        session.ehlo()
+        if not session.has_extn("starttls"):
+            raise smtplib.SMTPNotSupportedError("no STARTTLS is offered")
+
+
 def pop3(listener: Listener) -> None:
     """Hear the POP3 greeting and take leave; ConnectionError with the reply that is not +OK."""
     where = (listener.host, listener.port)
@@ -92,6 +100,8 @@ def faults(asked: Asked) -> Iterator[str]:
         try:
             if listener.name == "smtp":
                 smtp(listener, asked.me)
+            elif listener.name == "submission":
+                submission(listener, asked.me)
             elif listener.name == "pop3":
                 pop3(listener)
             elif listener.name in ("qmtp", "qmqp"):

@@ -102,6 +102,11 @@ def _mailbox(path: Path, mailbox: Mailbox) -> Iterator[Told]:
             secret_in(mailbox.password_file)
         except ValueError as error:
             yield Told((*path, "password_file"), str(error))
+    if mailbox.send_as and not mailbox.has_password:
+        told = (
+            f"nobody can log in to the mailbox `{local}` and send; give it a password, or take `send_as` out"
+        )
+        yield Told((*path, "send_as"), told, key=True)
     if mailbox.keep_copy and mailbox.forward is None:
         told = (
             "`keep_copy` stands without `forward`, where mail is kept anyway; take it out, or add `forward`"

@@ -11,7 +11,7 @@ Place = tuple[int, int]
 """Line and column, from 1."""
 
 _SECRET = {"password", "password_file", "app_passwords"}
-_NOT_YET = {"lists", "submission", "submissions", "qmtp", "qmqp"}
+_NOT_YET = {"lists", "qmtp", "qmqp"}
 _LONGEST = 400
 _WANTED = {
     "string_type": "text",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -23,6 +24,7 @@ from appliance.site.values import (
     SCOPES,
     Address,
     AliasName,
+    Amount,
     Bytes,
     ClientNetwork,
     Command,
@@ -42,7 +44,10 @@ from appliance.site.values import (
     RouteDomain,
     Scopes,
     Seconds,
+    SenderPattern,
     Targets,
+    lines_of,
+    one_or_many,
 )
 
 
@@ -114,6 +119,16 @@ class Mailbox(Part):
     quota: Bytes | None = Field(None, description="How much mail it takes, if not what `limits` says.")
     quota_messages: Messages | None = Field(None, description="How many messages it takes, likewise.")
 
+    send_as: Annotated[
+        tuple[SenderPattern, ...],
+        BeforeValidator(lines_of),
+        one_or_many(r"^(\*|[^\s{}|]+@[^\s{}|@]+)$"),
+    ] = Field(
+        (),
+        description="Addresses that its mail may be sent by, besides those that lead to it: addresses,"
+        " `*@example.org` for a domain, `*` for all.",
+    )
+
     @property
     def has_password(self) -> bool:
         """Whether somebody may log in to it."""
@@ -182,9 +197,37 @@ class Listen(Part):
         None,
         description="The port for mail of `relay: clients` by QMQP, 628; unencrypted, open if it is given.",
     )
+    submission: Port | None = Field(
+        587,
+        description="The port for users' mail to anywhere, by STARTTLS and password; open if `tls` is given.",
+    )
+    submissions: Port | None = Field(
+        465, description="The same with TLS from the first byte; open if `tls` is given."
+    )
     pop3: Port | None = Field(110, description="The port for fetching mail.")
     pop3s: Port | None = Field(
         995, description="The port for fetching mail over TLS; open if `tls` is given."
+    )
+
+
+class Submission(Part):
+    """Mail that users send with their passwords."""
+
+    check_from: bool = Field(
+        True, description="Whether the addresses of From must belong to the login, as the sender must."
+    )
+    hide_client: bool = Field(
+        False, description="Whether the Received line keeps the client's name and address to itself."
+    )
+    messages_per_day: Amount = Field(
+        1000, description="How many messages a login may send in a day; 0: no limit."
+    )
+    recipients_per_day: Amount = Field(
+        5000, description="To how many recipients, counted in each message; 0: no limit."
+    )
+    burst: Seconds = Field(
+        43200,
+        description="As many may go at once as fall into so much time, such as 12h; the rest is spread.",
     )
 
 
@@ -239,7 +282,7 @@ class Logs(Part):
 
 
 class Tls(Part):
-    """The certificate that SMTP and POP3 show."""
+    """The certificate that SMTP, submission and POP3 show."""
 
     certificate: FilePath = Field(description="The file with the certificate chain, in PEM form.")
     key: FilePath = Field(description="The file with its private key, in PEM form.")
@@ -279,6 +322,9 @@ class Site(Part):
     domains: dict[Hostname, Domain] = Field({}, description="The domains whose mail is received, by name.")
     relay: Relay = Field(Relay(), description="Whose mail goes on to other hosts, and by which way.")
     listen: Listen = Field(Listen(), description="Which ports answer.")
+    submission: Submission = Field(
+        Submission(), description="What is asked of mail that users send with their passwords."
+    )
     limits: Limits = Field(Limits(), description="How much at a time, how large, how long.")
     bounces: Bounces = Field(Bounces(), description="What senders hear of mail that is not delivered.")
     archive: Address | None = Field(
@@ -300,6 +346,7 @@ class Site(Part):
 _PARTS: dict[str, type[Part]] = {
     "relay": Relay,
     "listen": Listen,
+    "submission": Submission,
     "limits": Limits,
     "bounces": Bounces,
     "logs": Logs,

@@ -126,6 +126,18 @@ def target(text: str) -> str:
     return address(text) if "@" in text else mailbox(text)
 
 
+def sender_pattern(text: str) -> str:
+    """An address that somebody may send by, `*@domain` for all of a domain, or `*` for all there are."""
+    local, at, where = plain(text).rpartition("@")
+    if text == "*":
+        return text
+    if "*" in local and local != "*":
+        raise ValueError(f"`{text}` has a star within; write an address, `*@{where}` for a domain, or `*`")
+    if at and local == "*":
+        return f"*@{host(where)}"
+    return address(text)
+
+
 def network(text: str) -> str:
     """An IP address or a network in CIDR form, as ipaddress writes it; 192.0.2.5 becomes 192.0.2.5/32."""
     try:

@@ -18,10 +18,12 @@ from appliance.formats import tcprules
 from appliance.formats.assign import compile_assign
 from appliance.formats.maildirsize import format_limits
 from appliance.formats.outcome import Permanent, Temporary
+from appliance.formats.senders import format_senders
 from appliance.site import deliveries, passwords, smarthosts, tree
 from appliance.site.addresses import Name
 from appliance.site.model import Mailbox, Site
 from appliance.site.names import QMTP
+from appliance.site.senders import senders
 from appliance.site.surroundings import Surroundings
 from appliance.site.tree import File, Plan
 from appliance.system.place import Place
@@ -141,7 +143,8 @@ def _values(
             for told in passwords.fields(_mailbox(site, account.name), hashes.get(account.name))
         ],
         "asked": [site.logins.user, *site.logins.program] if site.logins.program else [],
-        "smtp": listeners(surroundings, "smtp", site.listen.smtp),
+        "senders": [line.decode() for line in format_senders(senders(site))],
+        "smtp": listeners(surroundings, "smtp", site.listen.smtp) + _submission(site, surroundings),
         "qmtp": listeners(surroundings, "qmtp", site.listen.qmtp),
         "qmqp": listeners(surroundings, "qmqp", site.listen.qmqp),
         "pop3": listeners(surroundings, "pop3", site.listen.pop3)
@@ -151,6 +154,14 @@ def _values(
 
 def _mailbox(site: Site, name: Name) -> Mailbox:
     return site.domains[name.domain].mailboxes[name.local]
+
+
+def _submission(site: Site, surroundings: Surroundings) -> list[str]:
+    """No password without TLS: so without a certificate there is no submission."""
+    if site.tls is None:
+        return []
+    ports = {"submission": site.listen.submission, "submissions": site.listen.submissions}
+    return [told for name, port in ports.items() for told in listeners(surroundings, name, port)]
 
 
 def _qmtp_routes(site: Site) -> dict[str, str]:

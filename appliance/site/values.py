@@ -79,6 +79,7 @@ FilePath = Annotated[str, AfterValidator(names.file_path)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Messages = Annotated[int, Field(ge=0, le=10**9)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
+Amount = Annotated[int, Field(ge=0, le=10_000_000)]
 Password = Annotated[
     str,
     AfterValidator(_password),
@@ -102,6 +103,7 @@ Command = Annotated[
     BeforeValidator(lines_of),
     one_or_many("^.+$"),
 ]
+SenderPattern = Annotated[str, AfterValidator(names.sender_pattern)]
 Target = Annotated[str, AfterValidator(names.target)]
 Targets = Annotated[
     tuple[Target, ...],

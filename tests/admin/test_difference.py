@@ -78,7 +78,7 @@ def test_after_an_apply_nothing_would_change_until_the_config_does(
     changes = json.loads(capsys.readouterr().out)["changes"]
 
     assert (0, "Nothing would change.\n", 1) == (same, told, changed)
-    assert {"alias/.qmail-example:org-info", "users/assign"} == set(changes)
+    assert {"alias/.qmail-example:org-info", "control/senders", "users/assign"} == set(changes)
 
 
 def test_what_is_there_by_hand_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

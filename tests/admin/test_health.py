@@ -50,6 +50,21 @@ def test_a_postmaster_who_is_refused_is_a_fault(environ: dict[str, str]) -> None
     assert "this host keeps no mail" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("offered", "code"), [(b"250-STARTTLS\r\n250 SIZE 0\r\n", 0), (b"250 SIZE 0\r\n", 1)]
+)
+def test_submission_is_well_if_users_are_offered_tls(
+    environ: dict[str, str], offered: bytes, code: int
+) -> None:
+    with scripted(SMTP[0], b"250-mail.example.test\r\n" + offered, SMTP[-1]) as submission:
+        ended = run("health", with_listeners(environ, f"submission:127.0.0.1:{submission}"))
+
+    assert (code, "" if code == 0 else "no STARTTLS is offered\n") == (
+        ended.code,
+        ended.err.rpartition(": ")[2],
+    )
+
+
 def test_each_listener_that_does_not_answer_is_named(environ: dict[str, str]) -> None:
     with scripted(b"-ERR not now\r\n") as pop3:
         with_listeners(environ, "smtp:127.0.0.1:1", f"pop3:127.0.0.1:{pop3}")
@@ -71,7 +86,7 @@ def test_qmtp_and_qmqp_are_well_if_they_let_go_in_silence(environ: dict[str, str
 
 
 def test_a_listener_that_begins_with_tls_is_left_to_its_twin(environ: dict[str, str]) -> None:
-    with_listeners(environ, "pop3s:0.0.0.0:1:tls")
+    with_listeners(environ, "pop3s:0.0.0.0:1:tls", "submissions:0.0.0.0:1:tls")
 
     assert [] == list(health.faults(health.asked(Place.from_environ(environ))))
 

@@ -234,3 +234,17 @@ def test_a_mailbox_that_only_forwards_needs_no_quota(key: str) -> None:
 
     assert_one(f"domains/example.org/mailboxes/b/{key}", "keeps no mail", with_domain(lines))
     assert [] == told(with_domain(lines.replace("1000", "0")))
+
+
+def test_who_cannot_log_in_cannot_send_as_anybody() -> None:
+    inner = f"{ALICE}  bob: {{forward: alice, send_as: news@far.test}}"
+
+    assert_one("domains/example.org/mailboxes/bob/send_as", "nobody can log in", with_domain(inner))
+
+
+def test_submission_has_ports_of_its_own() -> None:
+    assert_one(
+        "listen/submissions",
+        "port 587 is the port of submission already",
+        f"{with_domain(ALICE)}listen: {{submissions: 587}}\n",
+    )

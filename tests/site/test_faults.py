@@ -19,7 +19,7 @@ def told(plain: dict[str, Plain]) -> list[str]:
         ({"lmits": {}}, "the key `lmits` is not known here; did you mean `limits`?"),
         ({"limits": {"Message-Size": 1}}, "did you mean `message_size`?"),
         ({"limits": {"zzz": 1}}, "the keys are concurrency_local, concurrency_remote,"),
-        ({"listen": {"submission": 587}}, "`submission` is not there yet; leave it out"),
+        ({"lists": {}}, "`lists` is not there yet; leave it out"),
         ({"version": 2}, "the number 2 is no version that is known; write 1"),
         (
             {"relay": {"smarthost": {"host": "a.test", "tls": "off"}}},

@@ -243,7 +243,7 @@ def test_what_is_commented_out_in_the_shipped_file_is_right_as_well(
 
     site = load_bytes(text.encode())
 
-    names = {"alice", "bob", "carol", "dave", "erin", "fay", "frank"}
+    names = {"alice", "bob", "carol", "dave", "erin", "fay", "frank", "gina"}
     assert names == set(site.domains["example.test"].mailboxes)
     assert ({"timeoutremote", "tlshosts"}, ("10.0.0.2/32",)) == ({*site.control}, site.proxy.networks)
 

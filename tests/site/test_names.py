@@ -187,3 +187,18 @@ def test_a_name_that_is_taken_can_stand_in_a_line_and_in_a_path(text: str) -> No
 
     assert set() == set(name) & set(":/\n\0 {}@")
     assert name not in ("", ".", "..")
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"), [("*", "*"), ("*@Far.test", "*@far.test"), ("news@Far.test", "news@far.test")]
+)
+def test_a_sender_is_an_address_a_domain_or_all(text: str, pattern: str) -> None:
+    assert pattern == names.sender_pattern(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "news", "*@", "a*@far.test", "*@*", "**", "a b@far.test", "*@*.far.test"]
+)
+def test_other_patterns_of_senders_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write|is no"):
+        names.sender_pattern(text)

@@ -105,7 +105,25 @@ def test_routes_certificate_and_proxies_have_their_files(tmp_path: Path) -> None
     assert "a.test:10.0.0.5\n.b.test:hop:26\n:isp.test\n" == text_of(files, "control/smtproutes")
     assert "10.0.0.0/8\n" == text_of(files, "control/proxynetworks")
     assert [f"{tmp_path}/pem\n"] * 2 == [text_of(files, f"control/server{n}") for n in ("cert", "key")]
-    assert "pop3s:127.0.0.1:2995:tls" in text_of(files, "supervisord.conf")
+    configuration = text_of(files, "supervisord.conf")
+    assert "pop3s:127.0.0.1:2995:tls" in configuration
+    assert "submission:127.0.0.1:2587 submissions:127.0.0.1:2465:tls" in configuration
+
+
+def test_what_is_asked_of_submission_has_its_files() -> None:
+    names = ("checkfrom", "hideclient", "submissionmessages", "submissionrecipients", "submissionburst")
+    usual = planned_for()
+    other = planned_for(
+        f"{SITE}submission: {{check_from: false, hide_client: true, messages_per_day: 0, burst: 1h}}\n"
+    )
+
+    assert ["1\n", "", "1000\n", "5000\n", "43200\n"] == [
+        usual[f"control/{name}"].content.decode() if f"control/{name}" in usual else "" for name in names
+    ]
+    assert ["", "1\n", "0\n", "5000\n", "3600\n"] == [
+        other[f"control/{name}"].content.decode() if f"control/{name}" in other else "" for name in names
+    ]
+    assert "info@example.org:alice@example.org\n" in text_of(usual, "control/senders")
 
 
 def test_routes_by_qmtp_have_a_file_of_their_own_that_excepts_the_others() -> None:
@@ -191,8 +209,8 @@ def test_relay_clients_alone_may_use_qmqp_and_relay_by_qmtp() -> None:
     assert ["192.0.2.7", "2001:db8::9"] == [ip for ip, rule in found.items() if rule and rule.allow]
 
 
-@pytest.mark.parametrize("name", ["tcp.pop3", "tcp.pop3s"])
-def test_everybody_may_fetch_mail(name: str) -> None:
+@pytest.mark.parametrize("name", ["tcp.pop3", "tcp.pop3s", "tcp.submission", "tcp.submissions"])
+def test_everybody_may_come_and_say_who_he_is(name: str) -> None:
     rule = tcprules.lookup(Cdb(planned_for()[f"rules/{name}.cdb"].content), "192.0.2.1")
 
     assert (True, {}) == (rule and rule.allow, rule and rule.environment)
