@@ -17,7 +17,18 @@ def safe_text(text: bytes) -> str:
     return text.translate(_SAFE).decode("ascii")
 
 
-_NUMBERS = {"msg", "delivery", "size", "qp", "uid", "local", "local_limit", "remote", "remote_limit"}
+_NUMBERS = {
+    "msg",
+    "delivery",
+    "size",
+    "recipients",
+    "qp",
+    "uid",
+    "local",
+    "local_limit",
+    "remote",
+    "remote_limit",
+}
 _EVENTS = [
     re.compile(pattern, re.DOTALL)
     for pattern in (
@@ -33,6 +44,9 @@ _EVENTS = [
         r"(?P<event>end) msg (?P<msg>\d+)",
         r"(?P<event>triple bounce): discarding bounce/(?P<msg>\d+)",
         r"(?P<event>drop|hold|release) msg (?P<msg>\d+): by uid (?P<uid>\d+)(?:; (?P<text>.*))?",
+        r"(?P<event>login) (?P<login>\S+) from (?P<client>\S+)",
+        r"(?P<event>submission) (?P<login>\S+) from (?P<client>\S+): sender <(?P<sender>.*)>"
+        r" recipients (?P<recipients>\d+) bytes (?P<size>\d+): (?P<text>.*)",
         r"(?P<event>alert|warning|status): (?P<text>.*)",
     )
 ]

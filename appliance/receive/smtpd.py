@@ -246,6 +246,8 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         listeners = [tcpserver.parse_listener(text) for text in argv]
         tls_context = tls.context_of(control)
         bound = tcpserver.bind(one for one in listeners if tls_context is not None or not _needs_tls(one))
+        if len(bound) < len(listeners):
+            log.line("warning: no certificate, so no listener for which TLS is needed")
         for one in bound:
             log.line(f"listening on {tcpserver.format_listener(one.listener)}")
         become("qmaild")

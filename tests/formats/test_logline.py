@@ -53,6 +53,12 @@ def test_any_bytes_are_one_word(text: bytes) -> None:
             "delivery 9: deferral: not_now/",
             {"event": "delivery", "delivery": 9, "result": "deferral", "text": "not_now/"},
         ),
+        ("login a@x.test from ::1", {"event": "login", "login": "a@x.test", "client": "::1"}),
+        (
+            "submission a@x.test from ::1: sender <> recipients 2 bytes 83: 250 ok 1 qp 7",
+            {"event": "submission", "login": "a@x.test", "client": "::1", "sender": "", "recipients": 2}
+            | {"size": 83, "text": "250 ok 1 qp 7"},
+        ),
         (
             "status: local 1/10 remote 0/20 exitasap",
             {"event": "status", "local": 1, "local_limit": 10, "remote": 0, "remote_limit": 20}

@@ -177,6 +177,23 @@ def test_a_tls_listener_needs_no_starttls() -> None:
         assert b" with ESMTPS; " in rig.messages[-1].body
 
 
+def test_a_password_that_nobody_can_check_is_not_called_wrong() -> None:
+    with encrypting("submissions:127.0.0.1:0:tls", "submission:127.0.0.1:0") as rig:
+        with smtplib.SMTP_SSL("127.0.0.1", rig.ports[1], "me", context=trusting()) as session:
+            session.ehlo()
+            said = session.docmd("AUTH", "PLAIN AGpvZUBsYWIudGVzdAB4")  # authd does not run
+            assert (454, b"4.7.0 sorry, I cannot check passwords now (#4.7.0)") == said
+        with smtplib.SMTP("127.0.0.1", rig.ports[2], "me", 10) as session:
+            assert session.starttls(context=trusting())[0] == 220
+            assert b"\nAUTH PLAIN LOGIN" in session.ehlo()[1]
+
+
+def test_without_a_certificate_there_is_no_submission() -> None:
+    listeners = ("smtp:127.0.0.1:0", "submission:127.0.0.1:0", "submissions:127.0.0.1:0:tls")
+    with smtpd({}, listeners=listeners, closed=2) as rig, wire(rig, b"NOOP\r\n"):
+        assert "warning: no certificate, so no listener for which TLS is needed" in rig.log
+
+
 def is_refused(peer: dialogue.Socket) -> bool:
     """Whether the recipient is refused in a new transaction."""
     peer.say(ENVELOPE[0])
