@@ -150,11 +150,11 @@ class Conversation:
             assert office is not None  # whoever listens for submission has one
             name = await office.check_password(event.user, event.password, self._peer().encode())
         except Temporary as error:
-            log.line(f"deferral: {self._peer()} {safe_text(event.user)}: {error.sentence}")
+            log.line(f"deferral: {self._peer()} {safe_text(event.user[:LONGEST])}: {error.sentence}")
             return replies.CANNOT_LOG_IN
         if name is None:
             self.session.refuse_login()
-            return self._refuse(replies.WRONG_LOGIN, event.user)
+            return self._refuse(replies.WRONG_LOGIN, event.user[:LONGEST])
         self.session.accept_login(name)
         self._submission = Submission(name, office.rates, self._desk.clock)
         self._environment = {**self._environment, "RELAYCLIENT": ""}

@@ -167,7 +167,7 @@ FAULTS = {
     Fault.AUTH_OUT_OF_ORDER: reply(503, b"AUTH comes once, and before MAIL (#5.5.1)"),
     Fault.AUTH_MECHANISM: reply(504, b"AUTH is by PLAIN or by LOGIN here (#5.5.4)"),
     Fault.AUTH_RESPONSE: reply(501, b"that is no response in base64 (#5.5.2)"),
-    Fault.AUTH_CANCELLED: reply(501, b"as you like (#5.7.0)"),
+    Fault.AUTH_CANCELLED: reply(501, b"authentication cancelled (#5.7.0)"),
     Fault.TOO_SOON: reply(554, b"you spoke before my greeting (#5.5.0)"),
     Fault.OTHER_PROTOCOL: reply(502, b"unimplemented (#5.5.1)"),
     Fault.LINE_TOO_LONG: reply(500, b"line too long (#5.5.2)"),
