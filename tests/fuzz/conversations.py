@@ -35,16 +35,20 @@ class Stored(NamedTuple):
 class _Smtpd:
     """A session of smtpd above the bytes; the control files are read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, control: dict[str, str], *, submission: bool = False) -> None:
+        self._control = control
+        self._submission = submission
         self._memory: Memory | None = None
 
     def __call__(self, pieces: list[bytes]) -> Answer:
         if self._memory is None:
             folder = Path(tempfile.mkdtemp(prefix="fuzz-smtpd-"))
-            self._memory = Memory(folder, {"servercert": "given", "databytes": "5000"})
+            self._memory = Memory(folder, self._control)
         memory = self._memory
         memory.queue.messages.clear()
-        conversation = type(memory.conversation)(memory.desk, ENVIRONMENT)
+        conversation = type(memory.conversation)(
+            memory.desk, ENVIRONMENT, secure=self._submission, submission=self._submission
+        )
         conversation.greet()
         replies: list[bytes] = []
         for piece in pieces:
@@ -103,15 +107,20 @@ def _now(receiving: object) -> bytes:
     raise AssertionError("it waits")
 
 
-def _text(pieces: list[bytes]) -> Answer:
+def _text(pieces: list[bytes], mends: bool = False) -> Answer:
     """Wherever the pieces are cut, the text is the same, and so is what is behind it."""
-    whole = _read([b"".join(pieces)])
-    assert whole == _read(pieces)
+    whole = _read([b"".join(pieces)], mends)
+    assert whole == _read(pieces, mends)
+    assert not (mends and b"\r" in whole[0])
     return whole[1] is None, len(whole[0]) % 5
 
 
-def _read(pieces: list[bytes]) -> tuple[bytes, bytes | None]:
-    reader, kept = TextReader(), b""
+def _mended(pieces: list[bytes]) -> Answer:
+    return _text(pieces, mends=True)
+
+
+def _read(pieces: list[bytes], mends: bool) -> tuple[bytes, bytes | None]:
+    reader, kept = TextReader(mends), b""
     for number, piece in enumerate(pieces):
         try:
             kept += reader.receive(piece)
@@ -218,11 +227,16 @@ def _received(receive: object, pieces: Iterable[bytes]) -> Answer:
         return str(error)[:30]
 
 
-_SAID = (
-    b"".join(step.wire for step in dialogue.read(path).steps if isinstance(step, dialogue.Say))
-    for path in dialogue.dialogues("smtp")
-)
-SMTP = tuple(said for said in _SAID if b"fault@" not in said)  # the rig's queue breaks if it is asked to
+def _said(protocol: str) -> tuple[bytes, ...]:
+    """What clients say in the dialogues; but the rig's queue breaks if it is asked to."""
+    said = (
+        b"".join(step.wire for step in dialogue.read(path).steps if isinstance(step, dialogue.Say))
+        for path in dialogue.dialogues(protocol)
+    )
+    return tuple(one for one in said if b"fault@" not in one)
+
+
+TEXTS = (b"line\r\n..dot\r\n.\r\nQUIT\r\n", b"a\nb\r\n.\r\n", b"a\r\n.\rb")
 POP3 = (
     b"CAPA\r\nUSER joe\r\nPASS a b\r\nAPOP joe 0123456789abcdef0123456789abcdef\r\nSTLS\r\nQUIT\r\n",
     b"STAT\r\nLIST\r\nLIST 1\r\nUIDL\r\nUIDL 2\r\nTOP 1 0\r\nRETR 2\r\nQUIT\r\n",
@@ -238,8 +252,10 @@ QMTP = (
 )
 QMQP = (qmqp(b"body\n", b"a@y.test", b"joe@far.test", b"") + b"1", qmqp(b"", b"a\0b", b"x" * 1000))
 TARGETS = (
-    Target("smtp", _Smtpd(), SMTP),
-    Target("text", _text, (b"line\r\n..dot\r\n.\r\nQUIT\r\n", b"a\nb\r\n.\r\n", b"a\r\n.\rb")),
+    Target("smtp", _Smtpd({"servercert": "given", "databytes": "5000"}), _said("smtp")),
+    Target("submission", _Smtpd({"checkfrom": "1"}, submission=True), _said("submission")),
+    Target("text", _text, TEXTS),
+    Target("mended_text", _mended, TEXTS),
     Target("transparency", _sent, (b"a\n.b\n\r.\rc\r\n..\n", b".\n", b"no end")),
     Target("pop3_authorization", _authorization, POP3),
     Target("pop3_transaction", _transaction, POP3),
