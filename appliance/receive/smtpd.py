@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
-from appliance.accounts.client import check_async
+from appliance.accounts import client
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tcpserver, tls
 from appliance.net.tcpserver import BoundListener, Connection
@@ -32,9 +32,6 @@ from appliance.system.privileges import become
 
 SUBMISSION = ("submission", "submissions")
 """The listeners where users send their mail, and say who they are (RFC 6409, RFC 8314)."""
-
-SCOPE = b"smtp"
-"""What authd is told that a password is for."""
 
 _BLOCK = 64 * 1024
 _LINGER = 2.0  # seconds in which a peer that was refused in the midst of its text can read why
@@ -194,7 +191,7 @@ class Worker:
         self._watch = Watch(Control(place.control))
 
     async def _check_password(self, user: bytes, password: bytes, address: bytes) -> bytes | None:
-        account = await check_async(self._place.socket("authd"), user, password, SCOPE, address)
+        account = await client.check_async(self._place.socket("authd"), user, password, client.SMTP, address)
         return None if account is None else account.name
 
     def reload(self) -> None:

@@ -3,8 +3,8 @@
 import difflib
 from typing import NamedTuple
 
-from appliance.site.model import Part, Wrong, part_at
-from appliance.site.values import Plain
+from appliance.site.model import Wrong, part_at
+from appliance.site.values import Part, Plain
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]

@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -19,12 +17,12 @@ from pydantic import (
 )
 
 from appliance.site import names
+from appliance.site.submission import Submission
 from appliance.site.values import (
     GENERATE,
     SCOPES,
     Address,
     AliasName,
-    Amount,
     Bytes,
     ClientNetwork,
     Command,
@@ -37,6 +35,7 @@ from appliance.site.values import (
     MailboxName,
     Messages,
     Network,
+    Part,
     Password,
     PasswordHash,
     Plain,
@@ -49,12 +48,6 @@ from appliance.site.values import (
     lines_of,
     one_or_many,
 )
-
-
-class Part(BaseModel):
-    """A mapping of config.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Smarthost(Part):
@@ -207,27 +200,6 @@ class Listen(Part):
     pop3: Port | None = Field(110, description="The port for fetching mail.")
     pop3s: Port | None = Field(
         995, description="The port for fetching mail over TLS; open if `tls` is given."
-    )
-
-
-class Submission(Part):
-    """Mail that users send with their passwords."""
-
-    check_from: bool = Field(
-        True, description="Whether the addresses of From must belong to the login, as the sender must."
-    )
-    hide_client: bool = Field(
-        False, description="Whether the Received line keeps the client's name and address to itself."
-    )
-    messages_per_day: Amount = Field(
-        1000, description="How many messages a login may send in a day; 0: no limit."
-    )
-    recipients_per_day: Amount = Field(
-        5000, description="To how many recipients, counted in each message; 0: no limit."
-    )
-    burst: Seconds = Field(
-        43200,
-        description="As many may go at once as fall into so much time, such as 12h; the rest is spread.",
     )
 
 

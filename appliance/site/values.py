@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from appliance.site import names
 
@@ -124,3 +124,9 @@ RouteDomain = Annotated[str, AfterValidator(lambda text: text if text == ALL_OTH
 def _route_domain(text: str) -> str:
     dot = "." if text.startswith(".") else ""
     return dot + names.host(text.removeprefix("."))
+
+
+class Part(BaseModel):
+    """A mapping of config.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

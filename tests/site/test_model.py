@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from appliance.site import model
-from appliance.site.model import Limits, Mailbox, Part, Site, json_schema, part_at, validated
-from appliance.site.values import Plain
+from appliance.site.model import Limits, Mailbox, Site, json_schema, part_at, validated
+from appliance.site.values import Part, Plain
 from tests.support.configs import HASH, HEAD, site_of
 from tests.support.sources import CHECKOUT
 
