@@ -28,7 +28,10 @@ from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
 ENVELOPE = (b"MAIL FROM:<a@y.test>\r\n", b"RCPT TO:<joe@lab.test>\r\n", b"DATA\r\n")
-FOR_ANY_SERVER = [path for path in dialogue.dialogues("smtp") if dialogue.read(path).is_for_any_server]
+FOR_ANY_SERVER, FOR_ANY_SUBMISSION = (
+    [path for path in dialogue.dialogues(protocol) if dialogue.read(path).is_for_any_server]
+    for protocol in ("smtp", "submission")
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,24 @@ def test_a_dialogue_over_a_socket(rig: SmtpdRig, path: Path) -> None:
         dialogue.play(script, peer)
 
     assert len(script.queued) == len(rig.messages) - before
+
+
+@pytest.fixture(scope="module")
+def submissions() -> Iterator[SmtpdRig]:
+    with encrypting("submissions:127.0.0.1:0:tls") as new:
+        yield new
+
+
+@pytest.mark.parametrize("path", FOR_ANY_SUBMISSION, ids=lambda path: path.stem)
+def test_a_dialogue_over_tls(submissions: SmtpdRig, path: Path) -> None:
+    script = dialogue.read(path)
+    before = len(submissions.messages)
+    peer = dialogue.Socket("127.0.0.1", submissions.ports[1], trusting())
+
+    with contextlib.closing(peer):
+        dialogue.play(script, peer)
+
+    assert len(script.queued) == len(submissions.messages) - before
 
 
 def test_swaks_delivers_a_message_byte_for_byte(rig: SmtpdRig) -> None:
@@ -181,7 +202,8 @@ def test_a_password_that_nobody_can_check_is_not_called_wrong() -> None:
     with encrypting("submissions:127.0.0.1:0:tls", "submission:127.0.0.1:0") as rig:
         with smtplib.SMTP_SSL("127.0.0.1", rig.ports[1], "me", context=trusting()) as session:
             session.ehlo()
-            said = session.docmd("AUTH", "PLAIN AGpvZUBsYWIudGVzdAB4")  # authd does not run
+            rig.place.socket("authd").unlink()
+            said = session.docmd("AUTH", "PLAIN AGpvZUBsYWIudGVzdAB4")
             assert (454, b"4.7.0 sorry, I cannot check passwords now (#4.7.0)") == said
         with smtplib.SMTP("127.0.0.1", rig.ports[2], "me", 10) as session:
             assert session.starttls(context=trusting())[0] == 220

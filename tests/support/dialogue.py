@@ -16,6 +16,7 @@ there, one that does not, and one it does not relay to. Lines of C that follow e
 
 import re
 import socket
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,8 +151,11 @@ def play(dialogue: Dialogue, wire: Wire) -> None:
 class Socket:
     """A server at an address."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
+        """With a context it is TLS from the first byte."""
         self._socket = socket.create_connection((host, port), 10)
+        if context is not None:
+            self._socket = context.wrap_socket(self._socket)
         self._lines = self._socket.makefile("rb")
 
     def say(self, wire: bytes) -> None:

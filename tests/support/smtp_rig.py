@@ -96,11 +96,16 @@ class Mailboxes:
         return Report(Verdict.TRY_AGAIN if local == b"later" else Verdict.DONE, b"")
 
 
-async def check_password(user: bytes, password: bytes, address: bytes) -> bytes | None:
-    """Everybody's is `secret`; of `later` nobody can tell."""
+def known_login(user: bytes, password: bytes) -> bytes | None:
+    """Everybody's password is `secret`; of `later` nobody can tell."""
     if user == b"later":
         raise Temporary("Unable to check passwords (#4.3.0).")
     return user.lower() if password == b"secret" else None
+
+
+async def check_password(user: bytes, password: bytes, address: bytes) -> bytes | None:
+    """The same as authd is asked."""
+    return known_login(user, password)
 
 
 class Memory:

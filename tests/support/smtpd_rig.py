@@ -1,4 +1,4 @@
-"""Owns smtpd, qmtpd or qmqpd as a process on loopback, with a queue and an lspawn of ours behind it."""
+"""Owns smtpd, qmtpd or qmqpd as a process on loopback; queue, lspawn and authd behind it are of this process."""
 
 import asyncio
 import os
@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from appliance.accounts import exchange
 from appliance.formats import handin
 from appliance.formats.envelope import Envelope
 from appliance.formats.frame import FrameBuffer, format_frame
-from appliance.formats.outcome import Report, Verdict
+from appliance.formats.outcome import Report, Temporary, Verdict
 from appliance.formats.tcprules import compile_rules
 from appliance.system.place import Place
-from tests.support.smtp_rig import Message, place_of
+from tests.support.smtp_rig import Message, known_login, place_of
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
@@ -86,6 +87,28 @@ class _Lspawn(_Station):
         for _, payload in self._buffer.receive(received):
             letter = b"D" if b"missing" in payload.rpartition(b"@")[0] else b"K"
             self._transport.write(format_frame(b"A", payload[:4] + letter))
+
+
+class _Authd(_Station):
+    """Knows the passwords that tests.support.smtp_rig knows."""
+
+    def __init__(self, connections: set[asyncio.WriteTransport]) -> None:
+        super().__init__(connections)
+        self._buffer = FrameBuffer(exchange.LIMIT)
+
+    def data_received(self, received: bytes) -> None:
+        for kind, payload in self._buffer.receive(received):
+            question = exchange.parse_question(kind, payload)
+            assert (b"smtp", b"127.0.0.1") == (question.scope, question.address)
+            self._transport.write(exchange.format_answer(_account(question)))
+
+
+def _account(question: exchange.Question) -> exchange.Account | Temporary | None:
+    try:
+        name = known_login(question.user, question.password)
+    except Temporary as error:
+        return error
+    return None if name is None else exchange.Account(name, 1, 1, b"/home", b"Maildir")
 
 
 @dataclass
@@ -162,11 +185,12 @@ def _stations(place: Place, messages: list[Message], abandoned: list[Envelope]) 
             lambda: _Queue(connections, messages, abandoned), place.socket("queue")
         )
         lspawn = await loop.create_unix_server(lambda: _Lspawn(connections), place.socket("recipients"))
-        for name in ("queue", "recipients"):
+        authd = await loop.create_unix_server(lambda: _Authd(connections), place.socket("authd"))
+        for name in ("queue", "recipients", "authd"):
             place.socket(name).chmod(0o666)
         ready.set()
         await stop.wait()
-        for server in (queue, lspawn):
+        for server in (queue, lspawn, authd):
             server.close()
         while connections:
             for transport in list(connections):
