@@ -257,6 +257,8 @@ class SmtpServer:
             return self._refuse(Fault.AUTH_OUT_OF_ORDER)
         if self._failed_logins >= self._limits.failed_logins:
             return self._refuse(Fault.TOO_MANY_ERRORS)
+        if self._idles():  # he is put off again and again
+            return self._refuse(Fault.TOO_MUCH_CHATTER)
         mechanism, _, initial = argument.partition(b" ")
         try:
             authentication = Authentication(mechanism)

@@ -360,6 +360,13 @@ def test_the_fourth_guess_at_a_password_ends_the_session() -> None:
     assert [JOES_LOGIN] * 3 + [Refused(Fault.TOO_MANY_ERRORS)] == submission(*[AUTH] * 5, password=b"y")
 
 
+def test_who_is_put_off_cannot_ask_for_ever() -> None:
+    session = SmtpServer(Limits(idle_commands=2), secure=True, submission=True)
+    session.greet()
+
+    assert [JOES_LOGIN] * 2 + [Refused(Fault.TOO_MUCH_CHATTER)] == list(session.receive(AUTH * 4))
+
+
 def test_a_mechanism_that_is_not_spoken_is_refused() -> None:
     assert [Refused(Fault.AUTH_MECHANISM)] == submission(b"AUTH SCRAM-SHA-256 biws\r\n")
 
