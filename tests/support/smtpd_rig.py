@@ -1,4 +1,4 @@
-"""Owns smtpd, qmtpd or qmqpd as a process on loopback; queue, lspawn and authd behind it are of this process."""
+"""Owns smtpd, qmtpd or qmqpd as a process on loopback; queue, lspawn and authd behind it are of this one."""
 
 import asyncio
 import os
@@ -142,7 +142,7 @@ def smtpd(
     daemon: str = "smtpd",
     closed: int = 0,
 ) -> Iterator[SmtpdRig]:
-    """Start smtpd, or another daemon; end it, and see that it ends. So many of the listeners will not answer."""
+    """Start smtpd, or another daemon; end it, and see that it ends. So many listeners will not answer."""
     folder = Path(tempfile.mkdtemp(prefix="smtpd."))
     folder.chmod(0o755)  # smtpd reads it as qmaild if we are root
     place = place_of(folder, {"smtpdworkers": "1\n"} | dict(control))
