@@ -87,6 +87,7 @@ PROGRAMS = {
     "setmaillist": "appliance.inject.tables:setmaillist",
     "svc": "appliance.admin.svc:main",
     "svstat": "appliance.admin.svc:svstat",
+    "tcp-env": "appliance.net.tcpenv:main",
     "tcprules": "appliance.net.tcprules:main",
     "tcprulescheck": "appliance.net.tcprules:check",
 }

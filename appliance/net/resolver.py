@@ -18,6 +18,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.reversename
 
 from appliance.formats.outcome import Verdict
 from appliance.system.control import Control
@@ -99,6 +100,10 @@ class Resolver:
     async def cname(self, name: bytes) -> Answer:
         """The record is the name, without its last dot, that `name` is an alias of."""
         return await self._look_up(name, "CNAME")
+
+    async def ptr(self, address: str) -> Answer:
+        """The records are names of an IPv4 or IPv6 address as text; what is no letter in them is escaped."""
+        return await self._look_up(b".".join(dns.reversename.from_address(address).labels), "PTR")
 
     async def _look_up(self, name: bytes, kind: str) -> Answer:
         key = (name.lower().removesuffix(b"."), kind)
@@ -205,6 +210,7 @@ _RECORDS: dict[str, Callable[[Any], Any]] = {
     "A": lambda record: record.address,
     "AAAA": lambda record: record.address,
     "CNAME": lambda record: _text_of(record.target),
+    "PTR": lambda record: record.target.to_text(omit_final_dot=True),
 }
 
 

@@ -244,7 +244,7 @@ class Server:
         self._open[connection.number] = connection
         total = self._slot.add(1)
         self._say(f"tcpserver: status: {total}/{self._settings.concurrency}")
-        remote = Endpoint(_plain(peer[0]), peer[1])
+        remote = Endpoint.of(peer)
         if self._settings.proxy_networks and self._is_proxy(remote.address):
             self._start(self._read_proxy(connection, accepted, remote))
         else:
@@ -360,12 +360,7 @@ def _own_end(accepted: socket.socket) -> Endpoint:
         name = accepted.getsockname()
     except OSError:  # reset already: it will end as soon as it is read
         return Endpoint("0.0.0.0", 0)
-    return Endpoint(_plain(name[0]), name[1])
-
-
-def _plain(address: str) -> str:
-    """An IPv4 peer of an IPv6 socket is shown, and looked up in the rules, as the IPv4 peer that it is."""
-    return address.removeprefix("::ffff:") if "." in address else address.partition("%")[0]
+    return Endpoint.of(name)
 
 
 def _counted_as(address: str) -> str:

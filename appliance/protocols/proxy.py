@@ -7,7 +7,8 @@ and command, family, length, addresses, extensions (haproxy's proxy-protocol.txt
 import ipaddress
 import re
 import struct
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
 
 from appliance.formats.outcome import FormatError
 
@@ -31,6 +32,13 @@ class Endpoint(NamedTuple):
 
     address: str
     port: int
+
+    @classmethod
+    def of(cls, name: Sequence[Any]) -> Self:
+        """An end as getpeername(2) has it; an IPv4 peer of an IPv6 socket is the IPv4 peer that it is."""
+        address: str = name[0]
+        plain = address.removeprefix("::ffff:") if "." in address else address.partition("%")[0]
+        return cls(plain, name[1])
 
 
 class ProxyHeader(NamedTuple):

@@ -19,6 +19,8 @@ RECORDS: Records = {
     "alias.test": {"CNAME": ["far.test"]},
     "astray.test": {"CNAME": ["nowhere.test"]},
     "null.test": {"MX": ["0 ."]},
+    "2.0.0.127.in-addr.arpa": {"PTR": ["far.test", r"a\000b.test"]},
+    "1" + ".0" * 31 + ".ip6.arpa": {"PTR": ["six.test"]},
     "broken.test": SERVFAIL,
     "closed.test": REFUSED,
     "mute.test": SILENCE,
@@ -54,6 +56,8 @@ def free_port() -> int:
         (lambda r: r.aaaa(b"far.test"), {"::1"}),
         (lambda r: r.a(b"alias.test"), {"127.0.0.2", "127.0.0.3"}),
         (lambda r: r.cname(b"alias.test"), {b"far.test"}),
+        (lambda r: r.ptr("127.0.0.2"), {"far.test", r"a\000b.test"}),
+        (lambda r: r.ptr("::1"), {"six.test"}),
     ],
 )
 def test_records_are_found(question: Callable[[Resolver], Awaitable[Answer]], records: set[object]) -> None:

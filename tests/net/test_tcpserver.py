@@ -13,6 +13,7 @@ from appliance.formats.outcome import Temporary
 from appliance.formats.tcprules import compile_rules
 from appliance.net import tcpserver, tls
 from appliance.net.tcpserver import Connection, Listener, Server, Settings
+from appliance.protocols.proxy import Endpoint
 from appliance.system.place import Place
 from tests.support.certificate import self_signed
 
@@ -436,4 +437,4 @@ def test_a_network_that_is_none_is_an_unreadable_control_file(rig: Rig, networks
     ],
 )
 def test_a_peer_is_shown_plainly_and_counted_by_its_network(address: str, shown: str, counted: str) -> None:
-    assert (shown, counted) == (tcpserver._plain(address), tcpserver._counted_as(shown))
+    assert (shown, counted) == (Endpoint.of((address, 25)).address, tcpserver._counted_as(shown))
