@@ -114,27 +114,26 @@ class Header:
     # -- fields that came ------------------------------------------------------------------------
 
     def take(self, field: bytes) -> None:
-        """Take the next field; Unparsed for a sender's that cannot be read: a recipients' stays as it is."""
+        """Take the next field; Unparsed for one of addresses that cannot be read."""
         name = name_of(field)
         if name in self._deleted:
             return
         self._seen.add(name)
         if name in _RECIPIENTS | _RESENT_RECIPIENTS:
-            field = self._completed(field, partial(self._note_recipient, name)) or field
+            field = self._completed(field, partial(self._note_recipient, name))
         elif name in _SENDERS | _RESENT_SENDERS or name == b"return-path":
             rewrite = self._note_sender if name == b"return-path" else self._defaults.complete
-            completed = self._completed(field, rewrite)
-            if completed is None:
-                raise _unparsed(field)
-            field = completed
+            field = self._completed(field, rewrite)
         if name not in _DROPPED:
             self._fields.append(field)
 
-    def _completed(self, field: bytes, rewrite: Rewrite) -> bytes | None:
+    def _completed(self, field: bytes, rewrite: Rewrite) -> bytes:
+        # Also for recipients, as qmail did to 1.06: notqmail sends the message on to whom it could read so
+        # far, which may be nobody.
         try:
             return format_tokens(rewrite_list(parse_tokens(field), rewrite))
-        except FormatError:
-            return None
+        except FormatError as error:
+            raise _unparsed(field) from error
 
     def _note_recipient(self, name: bytes, address: list[Token]) -> list[Token]:
         completed = self._defaults.complete(address)
@@ -198,10 +197,7 @@ class Header:
     def _made(self, name: bytes, address: list[Token], rewrite: Rewrite) -> bytes:
         # Written and read again: the environment's words may hold dots, signs or a whole address.
         made = format_tokens([Token(Kind.ATOM, name), Token(Kind.COLON), *address])
-        completed = self._completed(made, rewrite)
-        if completed is None:
-            raise _unparsed(made)
-        return completed
+        return self._completed(made, rewrite)
 
     def _followup(self, followed: frozenset[bytes]) -> bytes:
         if b"mail-followup-to" in self._seen or followed.isdisjoint(map(bytes.lower, self._shown)):

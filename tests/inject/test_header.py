@@ -107,11 +107,11 @@ def test_mail_to_a_list_that_is_followed_names_who_to_answer() -> None:
     assert b"Mail-Followup-To: k@y.test,\n  List@x.test,\n  joe@dh.dd.test\n" in whole
 
 
-def test_recipients_that_cannot_be_read_stay_and_a_sender_ends_it() -> None:
-    assert b"To: joe@x.test )\n" in finished(header(), b"To: joe@x.test )\n")
+@pytest.mark.parametrize("field", [b'From: "joe\n', b"To: joe@x.test )\n", b"Bcc: joe@x.test (oops\n"])
+def test_addresses_that_cannot_be_read_end_it(field: bytes) -> None:
     with pytest.raises(Unparsed) as unparsed:
-        header().take(b'From: "joe\n')
-    assert b'unable to parse this line:\nFrom: "joe\n' == unparsed.value.sentence
+        header().take(field)
+    assert b"unable to parse this line:\n" + field == unparsed.value.sentence
 
 
 def test_an_address_that_was_named_and_cannot_be_read_ends_it() -> None:
