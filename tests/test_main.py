@@ -54,6 +54,16 @@ def test_a_launcher_is_a_program_of_that_name(tmp_path: Path) -> None:
     assert b"alias" == told.partition(b"\0")[0]
 
 
+def test_a_launcher_ends_with_the_programs_code_and_a_closed_output_changes_nothing(tmp_path: Path) -> None:
+    assert 0 == run(["launchers", str(tmp_path)], os.environ)
+
+    done = subprocess.run(
+        ["sh", "-c", f"{tmp_path}/forward >&-"], capture_output=True, text=True, check=False
+    )
+
+    assert (100, "forward: fatal: NEWSENDER not set\n") == (done.returncode, done.stderr)
+
+
 def test_the_image_has_a_folder_of_service_for_each_daemon() -> None:
     named = re.findall(r" service/([a-z0-9]+)", (CHECKOUT / "Dockerfile").read_text())
 

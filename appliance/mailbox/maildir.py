@@ -14,7 +14,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import secrets
 import socket
 import stat
 import time
@@ -59,7 +58,7 @@ class Names:
         self._host = host.replace("/", "\\057").replace(":", "\\072").encode()
         self._plain = plain
         # Two containers that share a volume may have the same host name and the same process ids.
-        self._process = b"P%dR%s" % (os.getpid(), secrets.token_hex(4).encode())
+        self._process = b"P%dR%s" % (os.getpid(), os.urandom(4).hex().encode())
         self._count = 0
 
     def __iter__(self) -> Iterator[bytes]:
