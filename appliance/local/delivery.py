@@ -17,7 +17,7 @@ from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import NEVER_CODES, Permanent, Report, Temporary, Verdict
 from appliance.local import instructions
 from appliance.local.environment import Lines, lines_of, variables
-from appliance.local.programs import Order
+from appliance.local.programs import Limits, Order
 from appliance.mailbox import quota
 from appliance.mailbox.body import Body, has_header_line
 from appliance.mailbox.maildir import MaildirDelivery
@@ -31,10 +31,10 @@ _NEEDS_NEW_SENDER = (dotqmail.Program, dotqmail.Forward)
 
 
 class Terms(NamedTuple):
-    """What all deliveries of a process share: the environment under the variables, seconds for a program."""
+    """What all deliveries of a process share: the environment under the variables, what programs may use."""
 
     environment: Mapping[bytes, bytes]
-    program_seconds: float
+    limits: Limits
 
 
 class Forwarding(NamedTuple):
@@ -155,7 +155,7 @@ def _program(command: bytes, found: instructions.Found, letter: _Letter, terms: 
     environment = dict(terms.environment)
     environment.pop(b"DEFAULT", None)
     environment |= variables(letter.instruction, letter.lines, letter.new_sender, found.default)
-    return Order(command, letter.instruction.home, environment, letter.body, terms.program_seconds)
+    return Order(command, letter.instruction.home, environment, letter.body, terms.limits)
 
 
 def _forwarding(addresses: list[bytes], letter: _Letter) -> Forwarding:

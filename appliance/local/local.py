@@ -6,7 +6,6 @@ Programs of .qmail write straight to our standard output and error. -n prints wh
 Exit code 0, 111 or 100.
 """
 
-import math
 import os
 import signal
 import stat
@@ -28,7 +27,7 @@ from appliance.local.delivery import (
     refused,
 )
 from appliance.local.forwards import forward
-from appliance.local.programs import CRASHED, Order, spawn
+from appliance.local.programs import CRASHED, Limits, Order, spawn
 from appliance.mailbox import maildir, mbox
 from appliance.mailbox.body import Body, Stored
 from appliance.protocols.spawn import Instruction
@@ -101,7 +100,7 @@ _WORDS: dict[type, tuple[bytes, str]] = {
 
 def run(instruction: Instruction, body: Body, environ: Mapping[str, str]) -> Report:
     """Deliver and wait for each step."""
-    terms = Terms({os.fsencode(name): os.fsencode(text) for name, text in environ.items()}, math.inf)
+    terms = Terms({os.fsencode(name): os.fsencode(text) for name, text in environ.items()}, Limits())
     queue = queue_of(Place.from_environ(environ).socket("queue"), environ)
     steps = deliver(instruction, body, terms)
     outcome = advance(steps, None)

@@ -19,6 +19,7 @@ from appliance.formats.outcome import Temporary
 from appliance.local import nursery
 from appliance.local.delivery import Terms
 from appliance.local.dispatch import Dispatch
+from appliance.local.programs import Limits
 from appliance.local.switchboard import Switchboard
 from appliance.local.worker import Worker
 from appliance.queue.client import QueueClient
@@ -26,8 +27,6 @@ from appliance.system import log, privileges
 from appliance.system.control import Control
 from appliance.system.place import Place
 
-PROGRAM_SECONDS = 600
-"""Seconds that a program of a .qmail file may run, unless control/timeoutprogram says otherwise."""
 STOP_SECONDS = 5.0
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -66,13 +65,25 @@ def program_environment(environ: Mapping[str, str], home: str) -> dict[bytes, by
     return {os.fsencode(name): os.fsencode(text) for name, text in kept.items()}
 
 
+def read_limits(control: Control) -> Limits:
+    """What programs of .qmail files may use, by control files, else by default; Temporary."""
+    default = Limits()
+    return Limits(
+        seconds=control.integer("timeoutprogram", int(default.seconds)),
+        output=control.integer("programoutput", default.output),
+        processes=control.integer("programprocesses", default.processes),
+        memory=control.integer("programmemory", default.memory),
+        file_size=control.integer("programfilesize", default.file_size),
+    )
+
+
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Run until TERM; 0 then, 111 if it could not start or cannot go on."""
     log.open("lspawn", batched=True)
     place = Place.from_environ(environ)
     try:
-        seconds = Control(place.control).integer("timeoutprogram", PROGRAM_SECONDS)
-        terms = Terms(program_environment(environ, str(place.home)), seconds)
+        limits = read_limits(Control(place.control))
+        terms = Terms(program_environment(environ, str(place.home)), limits)
         client = QueueClient(place.socket("queue"))
         workers = nursery.start(lambda connection: Worker(connection, terms, client).run())
         signals = _Signals()

@@ -5,18 +5,24 @@ never does, so a worker cannot have another user's mail in it, whatever it is ma
 
     lspawn --uid, gid, one end of a socket--> nursery --fork--> worker: becomes the user, reads the socket
 
-The nursery ends when lspawn does.
+A user's program can kill or stop his worker, which is his. What the worker leaves behind becomes the
+nursery's child and is killed; a worker that was stopped is killed, so that its deliveries are tried again.
+
+The nursery ends when lspawn and the workers have.
 """
 
 import array
+import contextlib
 import gc
 import os
+import select
 import signal
 import socket
 import struct
 from collections.abc import Callable
 from typing import NoReturn
 
+from appliance.local import strays
 from appliance.system import log
 from appliance.system.privileges import Identity, become_identity
 
@@ -70,22 +76,52 @@ def _run(connection: socket.socket, work: Work) -> NoReturn:
     )  # Ctrl-C is for the whole group of a terminal; lspawn ends us
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
     os.umask(0o077)
     gc.collect()
     gc.freeze()  # the collector shall not touch, and so copy, the pages that all workers share
     code = 111
     try:
         _close_all_but(connection.fileno())
-        while _raise_one(connection, work):
-            pass
+        strays.adopt_orphans(True)
+        _raise_and_bury(connection, work)
         code = 0
     finally:
         log.flush()
         os._exit(code)
 
 
-def _raise_one(connection: socket.socket, work: Work) -> bool:
+def _raise_and_bury(connection: socket.socket, work: Work) -> None:
+    """Make workers until lspawn ends; bury them, and what they leave, until the last has gone."""
+    bell, rope = socket.socketpair()
+    for end in (bell, rope):
+        end.setblocking(False)
+    signal.set_wakeup_fd(rope.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)  # the bell rings for what has such a function
+    workers: set[int] = set()
+    listening = [connection, bell]
+    while connection in listening or workers:
+        ready, _, _ = select.select(listening, [], [])
+        if connection in ready and not _raise_one(connection, work, workers):
+            listening.remove(connection)
+        if bell in ready:
+            bell.recv(4096)
+            _bury(workers)
+
+
+def _bury(workers: set[int]) -> None:
+    """Take note of workers that have ended, and end what they left."""
+    with contextlib.suppress(ChildProcessError):
+        while status := os.waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED | os.WNOHANG):
+            if status.si_code != os.CLD_STOPPED:
+                workers.discard(status.si_pid)
+            elif status.si_pid in workers:
+                log.line("warning: a worker was stopped by its own user, and is killed")
+                log.flush()
+                os.kill(status.si_pid, signal.SIGKILL)
+    strays.end_all(lambda: set(strays.children(os.getpid())) - workers)
+
+
+def _raise_one(connection: socket.socket, work: Work, workers: set[int]) -> bool:
     """Fork one worker; False when lspawn has ended."""
     wish, ancillary, _, _ = connection.recvmsg(_WHO.size, _ROOM, socket.MSG_CMSG_CLOEXEC)
     if not wish:
@@ -96,8 +132,10 @@ def _raise_one(connection: socket.socket, work: Work) -> bool:
     ((_, _, rights),) = ancillary
     descriptor = array.array("i", rights)[0]
     try:
-        if not os.fork():
+        worker = os.fork()
+        if not worker:
             _become_worker(descriptor, Identity(*_WHO.unpack(wish)), work)
+        workers.add(worker)
     except OSError as error:
         log.line(f"warning: unable to fork a worker: {error.strerror}")
     os.close(descriptor)
@@ -107,8 +145,9 @@ def _raise_one(connection: socket.socket, work: Work) -> bool:
 def _become_worker(descriptor: int, identity: Identity, work: Work) -> NoReturn:
     code = 111
     try:
-        become_identity(identity)
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        become_identity(identity)
         _close_all_but(descriptor)
         work(socket.socket(fileno=descriptor))
         code = 0

@@ -2,21 +2,24 @@
 
 A program has the message on descriptor 0, at its first byte and not to be changed, and writes to us on 1 and
 2; it gets no other descriptor. What is left when the shell has ended is killed, also what left its session.
-Programs of many deliveries run side by side; nothing here waits.
+Programs of many deliveries run side by side; nothing here waits. A program yields the processor to the
+daemons, and is the first to go when memory runs out.
 """
 
 import contextlib
-import ctypes
 import fcntl
 import math
 import os
+import resource
 import selectors
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from appliance.formats.outcome import Temporary
+from appliance.local import strays
 from appliance.mailbox.body import Body, Stored
 from appliance.system.errors import words_of
 from appliance.system.files import write_all
@@ -24,28 +27,44 @@ from appliance.system.files import write_all
 CRASHED = "Aack, child crashed. (#4.3.0)"
 TOO_LONG = "Program ran longer than it may and was stopped. (#4.3.0)"
 TOO_MUCH = "Program printed more than it may and was stopped. (#4.3.0)"
+TOO_MANY = "Program started more processes than it may and was stopped. (#4.3.0)"
 
-OUTPUT_LIMIT = 16 << 20
-"""Bytes a program may print before it is stopped."""
 PIPE_PATIENCE_S = 5.0
 """Seconds that what a shell left running may go on writing to us."""
 
 _SHELL = b"/bin/sh"
 _READ = 64 * 1024
 _SWEEP_S = 0.05
+_COUNT_S = 0.2
+_NICER = 5
+_CROWD = 10
+_FIRST_TO_GO = b"1000"
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _AS_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD)
-_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Limits(NamedTuple):
+    """What a program may use before it is stopped; no memory or file size given means any."""
+
+    seconds: float = 600.0
+    output: int = 16 << 20
+    """Bytes that it prints."""
+    processes: int = 100
+    """At a time, the shell among them."""
+    memory: int = 0
+    """Bytes of address space of each process."""
+    file_size: int = 0
+    """Bytes of each file that it writes."""
 
 
 class Order(NamedTuple):
-    """A program to be run: the shell's text, folder, environment and message, and seconds it may take."""
+    """A program to be run: the shell's text, folder, environment and message, and what it may use."""
 
     command: bytes
     home: bytes
     environment: Mapping[bytes, bytes]
     body: Body
-    seconds: float
+    limits: Limits
 
 
 Said = Callable[[bytes], None]
@@ -62,7 +81,8 @@ class _Program:
         self.watch = os.pidfd_open(pid)
         self.output = output
         self.printed = 0
-        self.deadline = time.monotonic() + order.seconds
+        self.limits = order.limits
+        self.deadline = time.monotonic() + order.limits.seconds
         self.said = said
         self.ended: Ended | None = ended
 
@@ -73,9 +93,10 @@ class Programs:
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
         self._running: dict[int, _Program] = {}
-        self._next_sweep = math.inf
-        self._spared = frozenset(_children())
-        adopt_orphans(True)
+        self._next_look = self._next_count = math.inf
+        self._others = strays.tasks_of(os.geteuid())
+        self._spared = frozenset(strays.children(os.getpid()))
+        strays.adopt_orphans(True)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -95,22 +116,26 @@ class Programs:
         finally:
             os.close(writer)
         self._running[program.pid] = program
+        self._next_count = min(self._next_count, time.monotonic() + _COUNT_S)
         self._selector.register(reader, selectors.EVENT_READ, lambda: self._read(program))
         self._selector.register(program.watch, selectors.EVENT_READ, lambda: self._shell_ended(program))
 
     def _begin(self, order: Order, pipe: tuple[int, int], said: Said, ended: Ended) -> _Program:
         reader, writer = pipe
         pid = spawn(order, writer, writer)
+        _confine(pid, order.limits, self._others)
         try:
             return _Program(pid, reader, order, said, ended)
         except OSError as error:  # no descriptor is free to watch it by
             _kill_session(pid)
-            self._next_sweep = 0.0
+            self._next_look = 0.0
             raise _cannot_run(error) from error
 
     def deadline(self) -> float:
         """When `expire` has something to do, by the monotonic clock."""
-        return min([self._next_sweep, *(program.deadline for program in self._running.values())])
+        return min(
+            [self._next_look, self._next_count, *(program.deadline for program in self._running.values())]
+        )
 
     @property
     def running(self) -> int:
@@ -124,27 +149,42 @@ class Programs:
                 self._finish(program)
             else:
                 self._stop(program, Temporary(TOO_LONG))
-        if self._next_sweep <= now:
-            strays = self._kill_strays()
-            self._next_sweep = now + _SWEEP_S if strays else math.inf
+        if self._next_count <= now:
+            self._count()
+            self._next_count = now + _COUNT_S if self._running else math.inf
+            self._next_look = now
+        if self._next_look <= now:
+            self._next_look = now + _SWEEP_S if self._sweep() else math.inf
 
     def stop(self) -> None:
         """Kill all of them; nobody is told."""
-        for program in self._running.values():
-            _kill_session(program.pid)
-        self._kill_strays()
+        strays.end_all(self._ours)
 
-    def _kill_strays(self) -> int:
-        """Kill and reap our children that belong to none of the running shells; gives how many there were."""
-        strays = 0
-        for child in _children():
-            with contextlib.suppress(ProcessLookupError, PermissionError, ChildProcessError):
-                if child in self._spared or child in self._running or os.getsid(child) in self._running:
-                    continue
-                strays += 1
-                os.kill(child, signal.SIGKILL)
+    def _count(self) -> None:
+        """Stop what has too many processes."""
+        for program in list(self._running.values()):
+            members = sum(len(strays.family(root)) for root in self._roots(program))
+            if members > program.limits.processes and program.ended is not None:
+                self._stop(program, Temporary(TOO_MANY))
+
+    def _sweep(self) -> int:
+        """Kill and reap what belongs to none of the running shells; gives how many there were."""
+        left = strays.end_all(self._strays)
+        for child in self._strays() if left else ():
+            with contextlib.suppress(ChildProcessError):
                 os.waitpid(child, os.WNOHANG)
-        return strays
+        return left
+
+    def _ours(self) -> list[int]:
+        return [child for child in strays.children(os.getpid()) if child not in self._spared]
+
+    def _strays(self) -> list[int]:
+        """Our children that belong to none of the running shells."""
+        return [child for child in self._ours() if _session_of(child) not in self._running]
+
+    def _roots(self, program: _Program) -> list[int]:
+        """The shell, and what it has left to us as an orphan and is still of its session."""
+        return [child for child in self._ours() if _session_of(child) == program.pid]
 
     def _read(self, program: _Program) -> None:
         try:
@@ -154,7 +194,7 @@ class Programs:
         if text:
             program.said(text)
             program.printed += len(text)
-            if program.printed > OUTPUT_LIMIT:
+            if program.printed > program.limits.output:
                 self._stop(program, Temporary(TOO_MUCH))
             return
         self._forget_output(program)
@@ -183,7 +223,7 @@ class Programs:
 
     def _stop(self, program: _Program, failure: Temporary) -> None:
         """A limit is reached: the delivery ends now, the shell as soon as the kernel lets it go."""
-        _kill_session(program.pid)
+        strays.end_all(partial(self._roots, program))
         self._forget_output(program)
         ended, program.ended, program.deadline = program.ended, None, math.inf
         if program.watch < 0:
@@ -199,7 +239,7 @@ class Programs:
 
     def _reap(self, program: _Program) -> int:
         del self._running[program.pid]
-        self._next_sweep = 0.0
+        self._next_look = 0.0
         return os.waitpid(program.pid, 0)[1]
 
 
@@ -209,18 +249,31 @@ def _kill_session(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def adopt_orphans(yes: bool) -> None:
-    """Whether a process whose parent ends becomes our child, also if it left its session (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
-
-
-def _children() -> list[int]:
-    """Our children (the main thread's: no other starts any); none on a kernel that does not list them."""
+def _session_of(pid: int) -> int:
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as children:
-            return [int(child) for child in children.read().split()]
-    except OSError:
-        return []
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _confine(pid: int, limits: Limits, others: int) -> None:
+    """Bound what a process and all that it starts can use; it may have ended, or be bound closer already.
+
+    The kernel counts all processes of a user, `others` among them, and only we those of a program. Its
+    bound is wide, and keeps a program from filling the machine before we have counted.
+    """
+    bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: others + _CROWD * limits.processes}
+    if limits.memory:
+        bounds[resource.RLIMIT_AS] = limits.memory
+    if limits.file_size:
+        bounds[resource.RLIMIT_FSIZE] = limits.file_size
+    for which, bound in bounds.items():
+        with contextlib.suppress(OSError, ValueError):
+            resource.prlimit(pid, which, (bound, bound))
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICER)
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "wb", buffering=0) as score:
+        score.write(_FIRST_TO_GO)
 
 
 def spawn(order: Order, output: int, errors: int) -> int:

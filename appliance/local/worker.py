@@ -33,6 +33,10 @@ REPORT_LIMIT = 3000
 MOST_PROGRAMS = 20
 """Programs that one user's deliveries run at a time: each is a shell, unlike a Maildir's place in a batch."""
 
+ORDER_PATIENCE_S = 30.0
+"""Seconds that a program waits for its turn: a delivery that waits keeps one of all users' places in send."""
+TOO_BUSY = "Too many programs of this user run already. (#4.3.2)"
+
 _TRUNCATED = b"\nError report too long, sorry.\n"
 _BATCH = 100
 _CLEAN_EVERY_S = 3600.0
@@ -82,7 +86,7 @@ class Worker:
         self._names = maildir.Names()
         self._mboxes = Mboxes()
         self._programs = Programs(self._selector)
-        self._orders: deque[tuple[_Running, Order]] = deque()
+        self._orders: deque[tuple[_Running, Order, float]] = deque()
         self._forwards = Forwards(self._selector, client)
         self._selector.register(self._link, selectors.EVENT_READ, self._receive)
 
@@ -110,7 +114,8 @@ class Worker:
     def _patience(self) -> float | None:
         if self._maildirs:
             return 0.0
-        deadline = min(self._mboxes.deadline(), self._programs.deadline())
+        turn = self._orders[0][2] if self._orders else math.inf
+        deadline = min(self._mboxes.deadline(), self._programs.deadline(), turn)
         return None if deadline == math.inf else max(deadline - time.monotonic(), 0.0)
 
     def _receive(self) -> None:
@@ -166,17 +171,19 @@ class Worker:
             case MboxDelivery():
                 self._mboxes.start(step, ended)
             case Order():
-                self._orders.append((running, step))
+                self._orders.append((running, step, time.monotonic() + ORDER_PATIENCE_S))
             case Forwarding():
                 self._forwards.start(step, ended)
 
     def _start_programs(self) -> None:
         while self._orders and self._programs.running < MOST_PROGRAMS:
-            running, order = self._orders.popleft()
+            running, order, _ = self._orders.popleft()
             try:
                 self._programs.start(order, running.say, partial(self._advance, running))
             except Temporary as refusal:
                 self._advance(running, refusal)
+        while self._orders and self._orders[0][2] <= time.monotonic():
+            self._advance(self._orders.popleft()[0], Temporary(TOO_BUSY))
 
     def _send(self, number: int, report: Report) -> None:
         self._link.send(spawn.format_report(spawn.ReportFrame(number, report)))

@@ -11,7 +11,7 @@ from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
 from appliance.local.delivery import Answer, Forwarding, Step, Terms, advance, cannot_forward, deliver, query
 from appliance.local.instructions import NO_MAILBOX, STICKY
-from appliance.local.programs import Order
+from appliance.local.programs import Limits, Order
 from appliance.mailbox.maildir import MaildirDelivery
 from appliance.mailbox.mbox import MboxDelivery
 from appliance.mailbox.quota import OVER_QUOTA
@@ -19,7 +19,8 @@ from appliance.protocols.spawn import Instruction
 from tests.support.mailroom import BODY, instruction_for, make_maildir
 
 HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
-TERMS = Terms({b"PATH": b"/bin", b"DEFAULT": b"inherited"}, 60.0)
+LIMITS = Limits(seconds=60.0)
+TERMS = Terms({b"PATH": b"/bin", b"DEFAULT": b"inherited"}, LIMITS)
 Answers = Sequence[Answer | Temporary | Permanent]
 
 
@@ -118,7 +119,7 @@ def test_a_program_has_its_command_home_and_variables(home: Path) -> None:
     (step, *_), report = play(instruction_for(home, "Ext"), [0])
 
     assert isinstance(step, Order)
-    assert (b"cat >x", bytes(home), BODY, 60.0) == (step.command, step.home, step.body, step.seconds)
+    assert (b"cat >x", bytes(home), BODY, LIMITS) == (step.command, step.home, step.body, step.limits)
     found = step.environment
     assert (b"/bin", b"alice", b"Ext") == (found[b"PATH"], found[b"USER"], found[b"DEFAULT"])
     assert done(b"did 0+0+1\n") == report

@@ -14,6 +14,7 @@ from appliance.formats.outcome import Report, Temporary, Verdict
 from appliance.local import dispatch, nursery
 from appliance.local.delivery import Terms
 from appliance.local.dispatch import DEFAULT_DELIVERY, Dispatch, Large
+from appliance.local.programs import Limits
 from appliance.local.switchboard import Switchboard
 from appliance.local.worker import Worker
 from appliance.protocols import spawn
@@ -40,7 +41,9 @@ class Desk:
         (folder / "users" / "cdb").write_bytes(compile_assign(line.encode()))
         self.board = Switchboard()
         client = QueueClient(folder / "queue.sock")
-        self.nursery = nursery.start(lambda connection: Worker(connection, Terms({}, 20.0), client).run())
+        self.nursery = nursery.start(
+            lambda connection: Worker(connection, Terms({}, Limits(20.0)), client).run()
+        )
         self.dispatch = Dispatch(Place.from_environ({"TOASTER_HOME": str(folder)}), self.board, self.nursery)
         self.send, theirs = socket.socketpair()
         self.dispatch.admit_sender(theirs)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ import pytest
 from appliance.formats.assign import compile_assign
 from appliance.formats.frame import FrameBuffer, format_frame
 from appliance.formats.outcome import Report, Verdict
-from appliance.local.lspawn import main, program_environment
+from appliance.local.lspawn import main, program_environment, read_limits
+from appliance.local.programs import Limits
 from appliance.protocols import spawn
+from appliance.system.control import Control
 from appliance.system.privileges import IDENTITIES, Identity
 from tests.support.mailroom import (
     BODY,
@@ -413,6 +416,10 @@ def processes_of(parent: int) -> list[int]:
     return [pid for child in children for pid in (child, *processes_of(child))]
 
 
+def is_gone(pid: int) -> bool:
+    return not is_alive(pid)
+
+
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -432,6 +439,34 @@ def test_a_host_without_control_does_not_start(tmp_path: Path, capfd: pytest.Cap
 
     assert 111 == done.returncode
     assert "cannot start" in capfd.readouterr().err
+
+
+def test_what_programs_may_use_is_told_by_control_files(tmp_path: Path) -> None:
+    assert Limits() == read_limits(Control(tmp_path))
+
+    names = ("timeoutprogram", "programoutput", "programprocesses", "programmemory", "programfilesize")
+    for number, name in enumerate(names, start=1):
+        (tmp_path / name).write_text(f"{number}\n")
+
+    assert Limits(1, 2, 3, 4, 5) == read_limits(Control(tmp_path))
+
+
+def test_a_program_that_stops_or_kills_its_worker_only_defers_its_users_mail(host: Host) -> None:
+    send = Send(host)
+    send.hand_over(1)
+    for number, action in enumerate(("STOP", "KILL")):
+        left = host.folder / "alice" / f"left-{action}"
+        host.dot_qmail(
+            "alice/.qmail",
+            f"|setsid sh -c 'trap \"\" HUP TERM; echo $$ >{left}; sleep 300; :' & "
+            f"until [ -s {left} ]; do :; done; kill -{action} $PPID; sleep 300\n",
+        )
+        send.deliver(2 * number, 1, "alice@h.test")
+        assert {2 * number: Report(Z, b"qmail-local crashed. (#4.3.0)\n")} == send.hear()
+        send.deliver(2 * number + 1, 1, "bob@h.test")
+        assert {2 * number + 1: Report(K, b"did 1+0+0\n")} == send.hear()
+
+        wait_for(partial(is_gone, int(left.read_text())))
 
 
 def test_programs_find_the_path_and_the_appliance_but_nothing_else() -> None:

@@ -1,16 +1,20 @@
 """Owns the check of the process that makes workers: they are their user for good and have nothing of ours."""
 
 import os
+import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from appliance.local import nursery
+from appliance.local import nursery, strays
 from appliance.local.nursery import Nursery
 from appliance.system.privileges import Identity
 from tests.support.mailroom import SOMEBODY, SOMEBODY_ELSE
+from tests.support.waiting import wait_for
 
 ROOT = os.geteuid() == 0
 OURSELVES = Identity(os.geteuid(), os.getegid())
@@ -90,3 +94,38 @@ def test_a_worker_outlives_neither_its_socket_nor_the_nursery_its_own() -> None:
         worker.close()
         made.close()
         assert -1 == made.fileno()
+
+
+def test_what_a_worker_leaves_behind_is_ended() -> None:
+    def leave(connection: socket.socket) -> None:
+        shell = subprocess.Popen(["setsid", "sh", "-c", "sleep 300 & setsid sleep 300 & wait"])
+        wait_for(lambda: len(strays.family(shell.pid)) == 3)
+        connection.send(" ".join(map(str, strays.family(shell.pid))).encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with running(leave) as made:
+        left = [int(pid) for pid in hear(made.ask(OURSELVES)).split()]
+        assert 3 == len(left)
+
+        wait_for(lambda: not any(is_alive(pid) for pid in left))
+
+
+def test_a_worker_that_its_user_stops_is_ended_and_others_go_on() -> None:
+    def stop(connection: socket.socket) -> None:
+        if connection.recv(1) == b"s":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        connection.send(b"well")
+
+    with running(stop) as made:
+        first, second = made.ask(OURSELVES), made.ask(OURSELVES)
+        first.send(b"s")
+        assert "" == hear(first)
+        second.send(b"w")
+        assert "well" == hear(second)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -5,6 +5,7 @@ import math
 import os
 import selectors
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,11 +15,13 @@ import pytest
 
 from appliance.formats.outcome import Temporary
 from appliance.local import programs
-from appliance.local.programs import CRASHED, TOO_LONG, TOO_MUCH, Order, Programs, adopt_orphans, spawn
+from appliance.local.programs import CRASHED, TOO_LONG, TOO_MANY, TOO_MUCH, Limits, Order, Programs, spawn
+from appliance.local.strays import adopt_orphans
 from appliance.mailbox.body import Body, Stored
 from tests.support.mailroom import BODY
 
 ENVIRONMENT = {b"PATH": os.environb[b"PATH"], b"EXT": b"x"}
+PATIENT = Limits(seconds=20.0)
 
 
 class Stage:
@@ -31,14 +34,14 @@ class Stage:
         self.said: dict[int, bytes] = {}
         self.ended: dict[int, int | Temporary] = {}
 
-    def start(self, command: str, seconds: float = 20.0, body: Body = BODY) -> int:
+    def start(self, command: str, limits: Limits = PATIENT, body: Body = BODY) -> int:
         number = len(self.said)
         self.said[number] = b""
 
         def said(text: bytes) -> None:
             self.said[number] += text[:1000]
 
-        order = Order(command.encode(), bytes(self.home), ENVIRONMENT, body, seconds)
+        order = Order(command.encode(), bytes(self.home), ENVIRONMENT, body, limits)
         self.programs.start(order, said, lambda code: self.ended.update({number: code}))
         return number
 
@@ -57,8 +60,8 @@ class Stage:
             assert time.monotonic() < end
             self.turn()
 
-    def run(self, command: str, seconds: float = 20.0, body: Body = BODY) -> int | str:
-        number = self.start(command, seconds, body)
+    def run(self, command: str, limits: Limits = PATIENT, body: Body = BODY) -> int | str:
+        number = self.start(command, limits, body)
         self.until(lambda: number in self.ended)
         ended = self.ended[number]
         return ended.sentence if isinstance(ended, Temporary) else ended
@@ -133,7 +136,7 @@ def test_programs_run_side_by_side(stage: Stage) -> None:
 
 
 def test_a_program_that_runs_too_long_is_stopped(stage: Stage) -> None:
-    assert TOO_LONG == stage.run("while :; do :; done", seconds=0.1)
+    assert TOO_LONG == stage.run("while :; do :; done", limits=Limits(seconds=0.1))
 
     stage.until(stage.is_empty)
 
@@ -143,6 +146,75 @@ def test_a_program_that_prints_too_much_is_stopped(stage: Stage) -> None:
 
     assert TOO_MUCH == stage.run("yes")
     assert time.monotonic() - started < 10
+
+
+def test_a_program_that_starts_too_many_processes_is_stopped_with_all_of_them(stage: Stage) -> None:
+    tree = "grow() { [ $1 = 0 ] || { grow $(($1 - 1)) & grow $(($1 - 1)) & }; sleep 300; }; grow 7"
+
+    assert TOO_MANY == stage.run(tree)
+
+    stage.until(stage.is_empty)
+
+
+def test_processes_that_left_their_session_count_as_long_as_their_parents_live(stage: Stage) -> None:
+    crowd = "for i in 1 2 3 4; do setsid sh -c 'sleep 300; :' & done; wait"
+
+    assert TOO_MANY == stage.run(crowd, limits=PATIENT._replace(processes=6))
+
+    stage.until(stage.is_empty)
+
+
+def test_what_leaves_session_and_parent_is_killed_while_the_program_still_runs(stage: Stage) -> None:
+    slow = stage.start(
+        'setsid sh -c \'(trap "" TERM HUP; echo $(exec sh -c "echo \\$PPID"); sleep 300) & \'; sleep 300'
+    )
+    stage.until(lambda: stage.said[slow])
+
+    stage.until(lambda: is_gone(stage.said[slow]))
+    assert slow not in stage.ended
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "trap '' TERM HUP INT; while :; do :; done",
+        "kill -STOP $$",
+        "exec >&- 2>&-; sleep 300",
+        "sleep 300 <&- & wait",
+        "cat <fifo",
+        "setsid sh -c 'trap \"\" HUP TERM; sleep 300' & wait",
+    ],
+)
+def test_whatever_a_program_does_its_time_ends(stage: Stage, tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    assert TOO_LONG == stage.run(command, limits=Limits(seconds=0.1))
+
+    stage.until(stage.is_empty)
+
+
+def test_a_gigabyte_is_not_kept(stage: Stage) -> None:
+    assert TOO_MUCH == stage.run("head -c 1000000000 /dev/zero", limits=PATIENT._replace(output=1 << 20))
+
+    stage.until(stage.is_empty)
+
+
+def test_memory_and_files_are_bounded_if_so_wished(stage: Stage) -> None:
+    limits = PATIENT._replace(memory=64 << 20, file_size=10_000)
+    waits = "until ulimit -v | grep -q 65536 && ulimit -f | grep -qv unlimited; do :; done"
+
+    assert 0 == stage.run(
+        f"{waits}; {sys.executable} -c 'b = bytearray(1 << 30)' 2>/dev/null && exit 1; exit 0", limits
+    )
+    assert stage.run(f"{waits}; head -c 20000 /dev/zero >big", limits) not in (0, 1)
+    assert 10_000 >= (stage.home / "big").stat().st_size
+
+
+def test_a_program_yields_to_the_daemons_and_goes_first_without_memory(stage: Stage) -> None:
+    told = "until grep -q 1000 /proc/self/oom_score_adj; do :; done; nice; ulimit -c"
+
+    assert 0 == stage.run(told)
+    assert f"{os.getpriority(os.PRIO_PROCESS, 0) + 5}\n0\n".encode() == stage.said[0]
 
 
 def is_gone(pid: bytes) -> bool:
@@ -188,7 +260,7 @@ def test_a_fork_bomb_ends_with_its_time(stage: Stage) -> None:
     before = set(children.read_text().split())
 
     assert TOO_LONG == stage.run(
-        "for i in 1 2 3 4 5; do sh -c 'sleep 300; echo $$' & done; wait", seconds=0.2
+        "for i in 1 2 3 4 5; do sh -c 'sleep 300; echo $$' & done; wait", limits=Limits(seconds=0.2)
     )
 
     stage.until(stage.is_empty)
@@ -216,14 +288,14 @@ def test_no_descriptor_is_left_open(stage: Stage) -> None:
     before = os.listdir("/proc/self/fd")
 
     stage.run("echo text")
-    stage.run("yes", seconds=0.05)
+    stage.run("yes", limits=Limits(seconds=0.05))
 
     stage.until(lambda: before == os.listdir("/proc/self/fd"))
 
 
 def test_a_single_shell_writes_where_it_is_told(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    order = Order(b"echo out; echo err >&2", bytes(tmp_path), ENVIRONMENT, BODY, 1.0)
+    order = Order(b"echo out; echo err >&2", bytes(tmp_path), ENVIRONMENT, BODY, PATIENT)
 
     status = os.waitpid(spawn(order, writer, writer), 0)[1]
     os.close(writer)

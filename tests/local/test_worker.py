@@ -13,7 +13,9 @@ import pytest
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.maildirsize import Usage, parse_maildirsize
 from appliance.formats.outcome import Report, Verdict
+from appliance.local import worker
 from appliance.local.delivery import Terms
+from appliance.local.programs import Limits
 from appliance.local.worker import MOST_PROGRAMS, NO_MESSAGE, REPORT_LIMIT, Worker
 from appliance.mailbox.maildir import NO_MAILDIR
 from appliance.mailbox.mbox import MboxDelivery, open_box, try_lock
@@ -63,7 +65,7 @@ def working(folder: Path, seconds: float = 20.0) -> Iterator[Lspawn]:
         try:
             ours.close()
             os.umask(0o077)
-            terms = Terms({b"PATH": os.environb[b"PATH"]}, seconds)
+            terms = Terms({b"PATH": os.environb[b"PATH"]}, Limits(seconds))
             Worker(theirs, terms, QueueClient(folder / "queue.sock")).run()
             code = 0
         finally:
@@ -201,6 +203,20 @@ def test_programs_of_one_user_take_turns_when_there_are_many(lspawn: Lspawn, hom
     assert max(int(report.text.split()[0]) for report in reports.values()) <= MOST_PROGRAMS
 
 
+def test_a_program_whose_turn_does_not_come_is_tried_later(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ORDER_PATIENCE_S", 0.1)
+    (home / ".qmail").write_text("|sleep 300\n")
+    with working(tmp_path) as lspawn:
+        lspawn.hand_over(1)
+        for number in range(MOST_PROGRAMS + 1):
+            lspawn.deliver(number, 1, instruction_for(home))
+
+        sentence = b"Too many programs of this user run already. (#4.3.2)\n"
+        assert {MOST_PROGRAMS: report(Verdict.TRY_AGAIN, sentence)} == lspawn.hear()
+
+
 def test_a_program_that_never_ends_is_stopped(home: Path, tmp_path: Path) -> None:
     (home / ".qmail").write_text("|sleep 300\n")
     with working(tmp_path, seconds=0.1) as lspawn:
@@ -325,7 +341,7 @@ def test_a_worker_that_is_killed_leaves_no_half_of_a_message_in_new(home: Path, 
     if not child:
         try:
             ours.close()
-            Worker(theirs, Terms({}, 20.0), QueueClient(home / "queue.sock")).run()
+            Worker(theirs, Terms({}, Limits(20.0)), QueueClient(home / "queue.sock")).run()
         finally:
             os._exit(0)
     theirs.close()

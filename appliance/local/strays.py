@@ -1,0 +1,71 @@
+"""Owns the processes below this one: finding them, adopting those whose parent has ended, ending them.
+
+A process can leave its session and its parent, but not the descent from its nearest living ancestor that
+adopts orphans (prctl(2), PR_SET_CHILD_SUBREAPER), nor can it ignore SIGSTOP and SIGKILL.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+from collections.abc import Callable, Iterable
+
+_PR_SET_CHILD_SUBREAPER = 36
+_ROUNDS = 100
+
+
+def adopt_orphans(yes: bool) -> None:
+    """Whether a process below us whose parent ends becomes our child, also if it left its session."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process; none if it has ended, or on a kernel that does not list them."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as listed:
+                found += map(int, listed.read().split())
+    return found
+
+
+def tasks_of(uid: int) -> int:
+    """How many processes and threads a user has, as far as can be seen from here."""
+    found = 0
+    with os.scandir("/proc") as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and os.stat(entry.path + "/task").st_uid == uid:
+                    found += len(os.listdir(entry.path + "/task"))
+    return found
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for member in found:  # grows while it is read
+        found += children(member)
+    return found
+
+
+def end_all(find: Callable[[], Iterable[int]]) -> int:
+    """Kill the processes that `find` gives and all below them; gives how many there were.
+
+    All are stopped before the first is killed: what forks faster than it is killed stands still then.
+    """
+    stopped: set[int] = set()
+    for _ in range(_ROUNDS):
+        fresh = {pid for root in find() for pid in family(root)} - stopped
+        if not fresh:
+            break
+        _signal(fresh, signal.SIGSTOP)
+        stopped |= fresh
+    _signal(stopped, signal.SIGKILL)
+    return len(stopped)
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        # PermissionError: a setuid program; it is the system's, and ends when it likes.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
