@@ -220,6 +220,18 @@ class Limits(Part):
     queue_lifetime: Seconds = Field(604800, description="How long a delivery is tried again, such as 7d.")
 
 
+class Programs(Part):
+    """What a program of a .qmail file may use; one that uses more is stopped, and tried again later."""
+
+    time: Annotated[Seconds, Field(ge=1)] = Field(600, description="How long it may run, such as 10m.")
+    output: Bytes = Field(16 * 1024**2, description="How much it may print, such as 16M.")
+    processes: Count = Field(
+        100, description="How many processes it may be at a time; all of a mailbox's user, ten times as many."
+    )
+    memory: Bytes = Field(0, description="The address space of each of its processes, such as 1G; 0: any.")
+    file_size: Bytes = Field(0, description="How large a file it may write, such as 100M; 0: any.")
+
+
 class Bounces(Part):
     """What senders hear of mail that could not be delivered, or not yet."""
 
@@ -298,6 +310,7 @@ class Site(Part):
         Submission(), description="What is asked of mail that users send with their passwords."
     )
     limits: Limits = Field(Limits(), description="How much at a time, how large, how long.")
+    programs: Programs = Field(Programs(), description="What programs of .qmail files may use.")
     bounces: Bounces = Field(Bounces(), description="What senders hear of mail that is not delivered.")
     archive: Address | None = Field(
         None, description="A mailbox here, or an address elsewhere, that gets a copy of every message."

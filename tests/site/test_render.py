@@ -178,6 +178,20 @@ def test_bounces_and_the_archive_have_their_files() -> None:
     assert set() == {f"control/{name}" for name in names} & set(planned_for())
 
 
+def test_what_programs_may_use_has_its_files() -> None:
+    files = planned_for(
+        f"{SITE}programs: {{time: 1m, output: 1M, processes: 20, memory: 1G, file_size: 2M}}\n"
+    )
+    names = ("timeoutprogram", "programoutput", "programprocesses", "programmemory", "programfilesize")
+
+    assert ["60\n", "1048576\n", "20\n", "1073741824\n", "2097152\n"] == [
+        text_of(files, f"control/{name}") for name in names
+    ]
+    assert ["600\n", "16777216\n", "100\n", "0\n", "0\n"] == [
+        text_of(planned_for(), f"control/{name}") for name in names
+    ]
+
+
 def test_relay_clients_are_the_only_ones_who_may_relay() -> None:
     files = planned_for(f"{SITE}relay: {{clients: [192.0.2.0/25, 10.0.0.0/8, '2001:db8::/32']}}")
     rules = Cdb(files["rules/tcp.smtp.cdb"].content)
