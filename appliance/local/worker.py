@@ -179,11 +179,17 @@ class Worker:
         while self._orders and self._programs.running < MOST_PROGRAMS:
             running, order, _ = self._orders.popleft()
             try:
-                self._programs.start(order, running.say, partial(self._advance, running))
+                self._programs.start(order, running.say, partial(self._program_ended, running))
             except Temporary as refusal:
                 self._advance(running, refusal)
         while self._orders and self._orders[0][2] <= time.monotonic():
             self._advance(self._orders.popleft()[0], Temporary(TOO_BUSY))
+
+    def _program_ended(self, running: _Running, outcome: int | Temporary) -> None:
+        if isinstance(outcome, Temporary):  # said first: it must not be lost behind all that was printed
+            running.printed = f"{outcome.sentence}\n".encode() + running.printed
+            outcome = Temporary("")
+        self._advance(running, outcome)
 
     def _send(self, number: int, report: Report) -> None:
         self._link.send(spawn.format_report(spawn.ReportFrame(number, report)))

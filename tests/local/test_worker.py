@@ -15,7 +15,7 @@ from appliance.formats.maildirsize import Usage, parse_maildirsize
 from appliance.formats.outcome import Report, Verdict
 from appliance.local import worker
 from appliance.local.delivery import Terms
-from appliance.local.programs import Limits
+from appliance.local.programs import TOO_MUCH, Limits
 from appliance.local.worker import MOST_PROGRAMS, NO_MESSAGE, REPORT_LIMIT, Worker
 from appliance.mailbox.maildir import NO_MAILDIR
 from appliance.mailbox.mbox import MboxDelivery, open_box, try_lock
@@ -224,6 +224,20 @@ def test_a_program_that_never_ends_is_stopped(home: Path, tmp_path: Path) -> Non
         lspawn.deliver(1, 1, instruction_for(home))
 
         assert Verdict.TRY_AGAIN == lspawn.hear()[1].verdict
+
+
+def test_why_a_program_was_stopped_comes_before_what_it_printed(lspawn: Lspawn, home: Path) -> None:
+    (home / ".qmail").write_text("|head -c 20000000 /dev/zero\n")
+    (home / ".qmail-words").write_text("|yes\n")
+    lspawn.hand_over(1)
+    for number, extension in enumerate(("", "words")):
+        lspawn.deliver(number, 1, instruction_for(home, extension))
+
+    reports = lspawn.hear(2)
+
+    sentence = TOO_MUCH.encode() + b"\n"
+    assert report(Verdict.TRY_AGAIN, sentence) == reports[0]
+    assert reports[1].text.startswith(sentence + b"y\ny\n")
 
 
 def test_a_program_that_cannot_be_started_defers(lspawn: Lspawn, home: Path) -> None:
