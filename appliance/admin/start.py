@@ -6,6 +6,7 @@ import os
 import resource
 import shlex
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from appliance.queue import layout
 from appliance.site import deliveries, mailboxes, render, tree
 from appliance.site.faults import ConfigFaults
 from appliance.site.load import load
+from appliance.site.model import GENERATE, Site
 from appliance.site.surroundings import Surroundings
 from appliance.system import files
 from appliance.system.place import Place
@@ -121,6 +123,7 @@ def take_up(place: Place, surroundings: Surroundings) -> bool:
         site = load(place.config)
         render.render(site, place, surroundings)
         mailboxes.create(site, place, surroundings.mail_owner)
+        say_who_reads_passwords(place.config, site)
         return site.allow_ephemeral
     except (ConfigFaults, Temporary) as faults:
         told(str(faults), "red")
@@ -129,6 +132,22 @@ def take_up(place: Place, surroundings: Surroundings) -> bool:
     tree.link(place)
     told(f"{place.config} has these faults: what was in force before stays in force.")
     return False
+
+
+def say_who_reads_passwords(config: Path, site: Site) -> None:
+    """Tell if config.yaml has passwords or hashes in it, and everybody on this host may read it."""
+    if config.stat().st_mode & stat.S_IROTH and _has_passwords(site.model_dump()):
+        told(
+            f"Every user of this host, and every program of a .qmail file, can read the passwords or hashes"
+            f" in {config}.\nThis mends it:  chmod o-r {shlex.quote(str(config))}"
+        )
+
+
+def _has_passwords(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    own = value.get("password")
+    return own not in (None, GENERATE) or any(_has_passwords(part) for part in value.values())
 
 
 def refuse_mail_that_would_be_lost(place: Place, accepts_loss: bool, in_container: bool) -> None:

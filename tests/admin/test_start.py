@@ -16,8 +16,11 @@ from appliance.admin import start
 from appliance.net.listeners import Listener
 from appliance.system.place import Place
 from appliance.system.privileges import identity_of, is_root
-from tests.support.site import POP3, SMTP, Site, site
+from tests.support.configs import HASH
+from tests.support.site import CONFIG, POP3, SMTP, Site, site
 from tests.support.sources import CHECKOUT
+
+HASHED = CONFIG.replace("alice: {password: generate}", f'alice: {{password: "{HASH}"}}')
 
 
 @pytest.fixture
@@ -83,6 +86,20 @@ def test_faults_and_no_earlier_tree_end_the_start(
     assert (1, []) == (code, commands)
     assert 1 == told.count("config.yaml:3:1: ")
     assert "there is no earlier one" in told
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "expected"), [(0o644, HASHED, True), (0o640, HASHED, False), (0o644, CONFIG, False)]
+)
+def test_it_tells_if_everybody_can_read_the_hashes(
+    new: Site, capsys: pytest.CaptureFixture[str], mode: int, text: str, expected: bool
+) -> None:
+    new.place.config.write_text(text)
+    new.place.config.chmod(mode)
+
+    start.prepare(new.place, new.environ)
+
+    assert expected is ("chmod o-r" in capsys.readouterr().err)
 
 
 def test_faults_leave_the_earlier_tree_in_force(new: Site, capsys: pytest.CaptureFixture[str]) -> None:
