@@ -24,6 +24,7 @@ _RESENT = _RESENT_SENDERS | _RESENT_RECIPIENTS | {b"resent-date", b"resent-messa
 _DROPPED = frozenset((b"bcc", b"resent-bcc", b"return-path", b"content-length"))
 _DELETED_BY = {b"f": b"from", b"i": b"message-id", b"s": b"return-path"}
 _NOBODY_SHOWN = b"Cc: recipient list not shown: ;\n"
+_FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
 _PLAIN_USER = re.compile(rb"[!#-'*+\-/-9=?A-Z^-~]+(?:\.[!#-'*+\-/-9=?A-Z^-~]+)*")
 
 
@@ -131,9 +132,12 @@ class Header:
         # Also for recipients, as qmail did to 1.06: notqmail sends the message on to whom it could read so
         # far, which may be nobody.
         try:
-            return format_tokens(rewrite_list(parse_tokens(field), rewrite))
+            completed = format_tokens(rewrite_list(parse_tokens(field), rewrite))
         except FormatError as error:
             raise _unparsed(field) from error
+        if not _FIELD.fullmatch(completed):  # a backslash hid the end of a line, and that now ends the header
+            raise _unparsed(field)
+        return completed
 
     def _note_recipient(self, name: bytes, address: list[Token]) -> list[Token]:
         completed = self._defaults.complete(address)

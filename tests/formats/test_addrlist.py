@@ -86,6 +86,24 @@ def test_an_address_of_the_envelope_is_completed_by_its_host(expected: bytes, ad
     assert expected == DEFAULTS.complete_address(address)
 
 
+@given(st.binary(max_size=100))
+def test_any_bytes_as_a_list_are_completed_or_refused_with_one_error(field: bytes) -> None:
+    try:
+        rewritten = rewrite_list(parse_tokens(b"To: " + field), DEFAULTS.complete)
+    except FormatError:
+        return
+    assert format_tokens(rewritten).startswith(b"To:")
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_as_an_address_are_completed_or_refused_with_one_error(address: bytes) -> None:
+    try:
+        completed = DEFAULTS.complete_address(address)
+    except FormatError:
+        return
+    assert not completed or b"@" in completed
+
+
 # No backslashes: as with qmail, a sign that one hid in a word stands bare afterwards.
 @given(st.text(alphabet='ab.@<>,:;"()[] +', max_size=40))
 def test_any_list_is_completed_or_refused_and_can_be_read_again(text: str) -> None:

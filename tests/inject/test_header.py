@@ -1,8 +1,11 @@
 """qmail-inject's header: what is completed, added, taken away; who sends and who receives."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.formats.addrlist import Defaults
+from appliance.formats.composed import parse_composed
 from appliance.inject.header import Header, Unparsed, User
 
 NOW = 1700000000
@@ -107,7 +110,9 @@ def test_mail_to_a_list_that_is_followed_names_who_to_answer() -> None:
     assert b"Mail-Followup-To: k@y.test,\n  List@x.test,\n  joe@dh.dd.test\n" in whole
 
 
-@pytest.mark.parametrize("field", [b'From: "joe\n', b"To: joe@x.test )\n", b"Bcc: joe@x.test (oops\n"])
+@pytest.mark.parametrize(
+    "field", [b'From: "joe\n', b"To: joe@x.test )\n", b"Bcc: joe@x.test (oops\n", b"To: \\\n"]
+)
 def test_addresses_that_cannot_be_read_end_it(field: bytes) -> None:
     with pytest.raises(Unparsed) as unparsed:
         header().take(field)
@@ -118,3 +123,25 @@ def test_an_address_that_was_named_and_cannot_be_read_ends_it() -> None:
     with pytest.raises(Unparsed) as unparsed:
         header().complete_recipient(b"joe@(x")
     assert b"unable to parse address: joe@(x\n" == unparsed.value.sentence
+
+
+_WORDS = [b"To", b"Cc", b"Bcc", b"From", b"Sender", b"Resent-To", b"Return-Path", b"Subject", b"X", b"Date"]
+_ANY_FIELD = st.builds(
+    lambda name, body: name + b": " + body, st.sampled_from(_WORDS), st.binary(max_size=40)
+)
+
+
+@given(st.one_of(st.binary(max_size=200), st.lists(_ANY_FIELD, max_size=6).map(b"\n".join)))
+def test_any_bytes_are_a_header_that_is_finished_or_refused(message: bytes) -> None:
+    """What is finished can be read again: the same fields, then an empty line, then the body."""
+    composed = parse_composed(message)
+    made = header()
+    try:
+        for field in composed.fields:
+            made.take(field)
+        whole = made.finish(b"id.test", frozenset())
+    except Unparsed:
+        return
+    again = parse_composed(whole + b"\nbody")
+
+    assert whole == b"".join(again.fields)

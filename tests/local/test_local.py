@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from appliance.formats.outcome import Verdict
+from appliance.local.local import run as deliver
 from appliance.mailbox.quota import TOO_LARGE
-from tests.support.mailroom import BODY, QueueEnd, letters_in, make_maildir, queue_end
+from tests.support.mailroom import BODY, QueueEnd, instruction_for, letters_in, make_maildir, queue_end
 
 HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
 USAGE = "qmail-local: usage: qmail-local [ -nN ] user homedir local dash ext domain sender aliasempty\n"
@@ -154,3 +158,26 @@ def test_the_program_that_qmailqueue_names_takes_the_forwards(
     assert 0 == qmail_local(home).code
 
     assert b"Delivered-To: alice@h.test\n" + BODY == (tmp_path / "taken").read_bytes()
+
+
+_NAME = st.binary(max_size=8).filter(lambda name: b"/" not in name)
+_LINE = st.one_of(
+    st.builds(lambda start, name: start + name, st.sampled_from([b"./", b"&", b"#", b"+", b" ", b""]), _NAME),
+    st.builds(lambda name: b"./" + name + b"/", _NAME),
+    st.sampled_from([b"./Maildir/", b"./Maildir", b"./new\xff/", b"&joe@x.test", b"./Mailbox \t", b"/"]),
+)
+
+
+@given(lines=st.lists(_LINE.filter(lambda line: line[:1] != b"|"), max_size=6), executable=st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+def test_any_qmail_file_is_delivered_by_or_answered(
+    queue: QueueEnd, home: Path, lines: list[bytes], executable: bool
+) -> None:
+    """On the disk, and with a queue; what programs it may name are left out: they would be run."""
+    (home / ".qmail").write_bytes(b"\n".join(lines))
+    (home / ".qmail").chmod(0o700 if executable else 0o600)
+
+    report = deliver(instruction_for(home), BODY, {"TOASTER_RUN": str(home.parent)})
+
+    assert report.verdict is Verdict.DONE or report.text
+    assert report.verdict is not Verdict.DONE or report.text.startswith(b"did ")
