@@ -48,12 +48,22 @@ class Forwards:
         selector.register(self._wake, selectors.EVENT_READ, self._collect)
 
     def start(self, forwarding: Forwarding, ended: Ended) -> None:
-        """Hand in a forward; `ended` is called in a later turn of the loop."""
+        """Hand in a forward; `ended` is called in a later turn of the loop. Temporary if it cannot be now."""
         self._waiting += 1
         if self._threads < min(THREADS, self._waiting):
-            self._threads += 1
-            threading.Thread(target=self._work, daemon=True).start()
+            self._begin_thread()
         self._jobs.put(_Job(forwarding, ended))
+
+    def _begin_thread(self) -> None:
+        """One thread more; Temporary if there is none and none can be: the user's programs are too many."""
+        try:
+            threading.Thread(target=self._work, daemon=True).start()
+        except RuntimeError as error:
+            if not self._threads:
+                self._waiting -= 1
+                raise cannot_forward(Temporary("no process is free (#4.3.0)")) from error
+        else:
+            self._threads += 1
 
     def _work(self) -> None:
         while True:

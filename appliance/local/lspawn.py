@@ -19,7 +19,7 @@ from appliance.formats.outcome import Temporary
 from appliance.local import nursery
 from appliance.local.delivery import Terms
 from appliance.local.dispatch import Dispatch
-from appliance.local.programs import Limits
+from appliance.local.programs import Limits, bound_crowd
 from appliance.local.switchboard import Switchboard
 from appliance.local.worker import Worker
 from appliance.queue.client import QueueClient
@@ -85,7 +85,12 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         limits = read_limits(Control(place.control))
         terms = Terms(program_environment(environ, str(place.home)), limits)
         client = QueueClient(place.socket("queue"))
-        workers = nursery.start(lambda connection: Worker(connection, terms, client).run())
+
+        def work(connection: socket.socket) -> None:
+            bound_crowd(limits)
+            Worker(connection, terms, client).run()
+
+        workers = nursery.start(work)
         signals = _Signals()
         board = Switchboard()
         dispatch = Dispatch(place, board, workers)

@@ -94,7 +94,6 @@ class Programs:
         self._selector = selector
         self._running: dict[int, _Program] = {}
         self._next_look = self._next_count = math.inf
-        self._others = strays.tasks_of(os.geteuid())
         self._spared = frozenset(strays.children(os.getpid()))
         strays.adopt_orphans(True)
 
@@ -123,7 +122,7 @@ class Programs:
     def _begin(self, order: Order, pipe: tuple[int, int], said: Said, ended: Ended) -> _Program:
         reader, writer = pipe
         pid = spawn(order, writer, writer)
-        _confine(pid, order.limits, self._others)
+        _confine(pid, order.limits)
         try:
             return _Program(pid, reader, order, said, ended)
         except OSError as error:  # no descriptor is free to watch it by
@@ -256,13 +255,22 @@ def _session_of(pid: int) -> int:
         return 0
 
 
-def _confine(pid: int, limits: Limits, others: int) -> None:
-    """Bound what a process and all that it starts can use; it may have ended, or be bound closer already.
+def bound_crowd(limits: Limits) -> None:
+    """Bound, for this process and all that it will start, how many processes their user may have; for good.
 
-    The kernel counts all processes of a user, `others` among them, and only we those of a program. Its
-    bound is wide, and keeps a program from filling the machine before we have counted.
+    The kernel counts a user's processes, and only we those of a program. Its bound is wide, and keeps a
+    program from filling the machine before we have counted. It stands before a program begins: on a busy
+    machine thousands could be there by the time that a bound reached the shell.
     """
-    bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: others + _CROWD * limits.processes}
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    wanted = strays.tasks_of(os.geteuid()) + _CROWD * limits.processes
+    bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NPROC, (bound, bound))
+
+
+def _confine(pid: int, limits: Limits) -> None:
+    """Bound what a process and all that it starts can use; it may have ended, or be bound closer already."""
+    bounds = {resource.RLIMIT_CORE: 0}
     if limits.memory:
         bounds[resource.RLIMIT_AS] = limits.memory
     if limits.file_size:

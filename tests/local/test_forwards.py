@@ -2,6 +2,7 @@
 
 import os
 import selectors
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,3 +109,26 @@ def test_a_message_that_cannot_be_read_defers(queue: QueueEnd, client: QueueClie
 
     assert isinstance(outcome, Temporary)
     assert "Unable to forward message: Bad file descriptor (#4.3.0)." == outcome.sentence
+
+
+def test_without_a_free_process_a_forward_is_tried_later(
+    queue: QueueEnd, client: QueueClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with selectors.DefaultSelector() as selector:
+        forwards = Forwards(selector, client)
+        with monkeypatch.context() as context:
+            context.setattr(threading.Thread, "start", full)
+            with pytest.raises(
+                Temporary, match=r"Unable to forward message: no process is free \(#4.3.0\)\."
+            ):
+                forwards.start(forwarding(), lambda outcome: None)
+
+        ended: list[int | Temporary | Permanent] = []
+        forwards.start(forwarding(), ended.append)
+        for key, _ in selector.select(20):
+            key.data()
+
+    assert [17] == ended

@@ -15,10 +15,20 @@ import pytest
 
 from appliance.formats.outcome import Temporary
 from appliance.local import programs
-from appliance.local.programs import CRASHED, TOO_LONG, TOO_MANY, TOO_MUCH, Limits, Order, Programs, spawn
+from appliance.local.programs import (
+    CRASHED,
+    TOO_LONG,
+    TOO_MANY,
+    TOO_MUCH,
+    Limits,
+    Order,
+    Programs,
+    bound_crowd,
+    spawn,
+)
 from appliance.local.strays import adopt_orphans
 from appliance.mailbox.body import Body, Stored
-from tests.support.mailroom import BODY
+from tests.support.mailroom import BODY, as_user
 
 ENVIRONMENT = {b"PATH": os.environb[b"PATH"], b"EXT": b"x"}
 PATIENT = Limits(seconds=20.0)
@@ -336,3 +346,25 @@ def test_without_a_free_descriptor_a_program_is_tried_later_and_nothing_is_left_
 
     stage.until(stage.is_empty)
     assert 0 == stage.run("exit 0")
+
+
+def test_a_user_can_start_only_so_many_processes_however_fast() -> None:
+    """Root may start as many as he likes: only as another user can it be seen."""
+    if os.geteuid() != 0:
+        pytest.skip("our own processes are counted, whose number changes")
+
+    def is_bounded() -> bool:
+        bound_crowd(Limits(processes=2))
+        started: list[subprocess.Popen[bytes]] = []
+        try:
+            while len(started) < 60:
+                started.append(subprocess.Popen(["sleep", "300"]))
+        except OSError:
+            return len(started) <= 20
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
+        return False
+
+    assert as_user(54329, is_bounded)

@@ -62,7 +62,8 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
 """How the cases of each family are played."""
 
 WITHOUT_PLAYER = frozenset({"ofmipd", "splogger"})
-"""Programs still to be built, or none of ours (docs/known.md): told of, and played, and failing, only with --only."""
+"""Programs still to be built, or none of ours (splogger): a run tells of their cases and plays them, and they
+fail, only with --only."""
 
 PEOPLE = "lab-passwd.txt"
 _DIFFERS = Path(__file__).with_name("differs.md")
