@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "accounts": set(),
     "pop3": {"protocols", "net", "mailbox", "accounts/client"},
     "lists": {"queue/client"},
+    "serial": {"protocols", "mailbox", "queue/client"},
     "admin": {"net", "site", "lists", "queue", "mailbox", "accounts"},
 }
 EVERYBODYS = {"formats", "system"}

@@ -56,6 +56,7 @@ class Bouncer(NamedTuple):
     bouncefrom: bytes
     bouncehost: bytes
     doublebounceto: bytes  # user@host
+    program: bytes = b"qmail-send"
 
 
 class News(NamedTuple):
@@ -129,7 +130,8 @@ def format_head(bouncer: Bouncer, news: News, epoch: int, subject: bytes = FAILU
 def format_text(bouncer: Bouncer, news: News) -> bytes:
     """Write what a bounce says to people: the introduction, and each recipient with his reason."""
     words = _COPY_FAILED if news.is_of_copy else _BOUNCED if news.sender else _DOUBLE_BOUNCED
-    return b"%s qmail-send program at %s.\n%s\n" % (_START, bouncer.bouncehost, words) + news.failures
+    introduction = b"%s %s program at %s.\n%s\n" % (_START, bouncer.program, bouncer.bouncehost, words)
+    return introduction + news.failures
 
 
 def _cut(news: News) -> bytes:
