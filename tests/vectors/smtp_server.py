@@ -25,8 +25,10 @@ USUAL: dict[str, Reply] = {
     "data": "354 go",
     "final": "250 accepted 99",
     "quit": "221 bye",
+    "rset": "250 flushed",
 }
-_VERBS = {b"HELO": "helo", b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"QUIT": "quit"}
+VERBS = {b"HELO": "helo", b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"QUIT": "quit"}
+VERBS_OF_ESMTP = {**VERBS, b"EHLO": "helo", b"RSET": "rset"}
 _UNKNOWN = "502 no"
 _LOOK_S = 0.05
 _ENDED_S = 60.0
@@ -95,8 +97,15 @@ _MESSAGES = {b"dataperm": "554 bad content", b"datatemp": "451 try later"}
 class Server:
     """Listens until the world ends or it is told to end; every connection gets a thread and a script."""
 
-    def __init__(self, address: tuple[str, int], script: Callable[[], Script], heard: Heard) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        script: Callable[[], Script],
+        heard: Heard,
+        verbs: Mapping[bytes, str] = VERBS,
+    ) -> None:
         self._script = script
+        self._verbs = verbs
         self._heard = heard
         self._listener = socket.create_server(address)
         self._listener.settimeout(_LOOK_S)
@@ -131,7 +140,7 @@ class Server:
     def _talk(self, connection: socket.socket) -> None:
         connection.setblocking(True)
         with connection, connection.makefile("rb") as lines:
-            _Session(connection, lines, self._script(), self._heard).run()
+            _Session(connection, lines, self._script(), self._heard).run(self._verbs)
 
 
 def end_all(servers: Iterable[Server]) -> None:
@@ -148,12 +157,12 @@ class _Session:
         self._heard = heard
         self._mail = Mail(b"", [], b"")
 
-    def run(self) -> None:
+    def run(self, verbs: Mapping[bytes, str]) -> None:
         if not self._say("greet"):
             return
         while line := self._read_line():
             self._note("client", line)
-            stage = _VERBS.get(line[:4].upper())
+            stage = verbs.get(line[:4].upper())
             if not self._say(stage or "", line):
                 return
             if stage == "quit":
