@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.system.privileges import identity_of
-from tests.support.by_hand import Host, Internet, lies_in, took
+from tests.support.by_hand import Host, Internet, instruct, lies_in, took
 from tests.support.machine import Machine
 from tests.support.nameserver import SILENCE
 from tests.support.waiting import wait_for
@@ -25,6 +25,24 @@ def internet() -> Iterator[Internet]:
 def af(internet: Internet) -> Iterator[Host]:
     with internet.host("www.af.mil", "127.0.0.6") as new:
         yield new
+
+
+def test_q06_1_a_queue_for_a_dial_up_link(internet: Internet, af: Host) -> None:
+    ppp = af.user("ppp")
+    instruct(ppp, ".qmail-out-default", "./Maildir/")
+    af.shell("echo :ppp-out >> control/virtualdomains; svc -h /service/qmail")
+    new = af.send("someone@far.test")
+    assert b"Delivered-To: ppp-out-someone@far.test\n" in lies_in(ppp / "Maildir", new)
+    send_all = f"maildirsmtp {ppp}/Maildir ppp-out- 127.0.0.2 www.af.mil"
+    away = af.shell(f"TOASTER_SMTP_PORT={internet.port} {send_all} 2>&1 || echo away")
+    assert "unable to connect to 127.0.0.2" in away
+
+    with internet.sink("provider.test", "127.0.0.2") as provider:
+        af.shell(f"TOASTER_SMTP_PORT={internet.port} setlock -nx {ppp}/seriallock {send_all} 2>&1")
+
+        assert (b"someone@far.test",) == took(provider, new)
+    assert [] == [*(ppp / "Maildir" / "new").iterdir()]
+    af.shell("sed -i /^:ppp-out/d control/virtualdomains; svc -h /service/qmail")
 
 
 def test_q06_2_local_mail_to_another_host(internet: Internet, af: Host) -> None:
