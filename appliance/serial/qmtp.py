@@ -8,7 +8,6 @@ The packages follow each other without a pause; the responses come in their orde
 import os
 import signal
 import stat
-import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -16,11 +15,10 @@ from typing import BinaryIO
 from appliance.formats.envelope import Envelope
 from appliance.formats.netstring import NetstringBuffer
 from appliance.formats.outcome import FormatError
-from appliance.formats.stored import format_report
 from appliance.protocols.qmtp_client import QmtpClient
 from appliance.protocols.response import RESPONSE_LIMIT, parse_response
 from appliance.serial.endings import Failed, fatal, usage
-from appliance.serial.wire import Wire, names, open_message, read_block, read_head
+from appliance.serial.wire import Wire, is_sayable, names, open_message, read_block, read_head, report
 
 READ_S = 3600.0
 WRITE_S = 73.0
@@ -63,10 +61,9 @@ def _exchange(prefix: bytes, where: bytes) -> None:
 def _report(awaited: deque[bytes], content: bytes, where: bytes) -> None:
     if not awaited:
         raise Failed(_VIOLATION)
-    report = parse_response(content)
-    text = where + report.text.removesuffix(b"\n")
-    sys.stdout.buffer.write(format_report(awaited.popleft(), report._replace(text=text)))
-    sys.stdout.buffer.flush()
+    answer = parse_response(content)
+    text = where + answer.text.removesuffix(b"\n")
+    report(awaited.popleft(), answer._replace(text=text))
 
 
 def _packages(prefix: bytes, awaited: deque[bytes]) -> Iterator[bytes]:
@@ -74,7 +71,7 @@ def _packages(prefix: bytes, awaited: deque[bytes]) -> Iterator[bytes]:
     for name in names():
         with open_message(name) as stream:
             stored = read_head(stream, prefix)
-            if stored is None:
+            if stored is None or not is_sayable(name, stored):
                 continue
             awaited.append(name)
             yield from _package(Envelope(stored.sender, (stored.recipient,)), stream)

@@ -5,18 +5,17 @@ serialsmtp prefix helohost          descriptors 6 and 7 are the connection, a re
 
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from appliance.formats.address import check_address, quote
-from appliance.formats.outcome import FormatError, Report, Verdict
-from appliance.formats.stored import Stored, format_report
+from appliance.formats.address import quote
+from appliance.formats.outcome import FormatError, Report
+from appliance.formats.stored import Stored
 from appliance.protocols.reply import NO_CODE, Reply, ReplyBuffer
 from appliance.protocols.transparency import Transparency
 from appliance.serial.endings import Failed, fatal, usage
-from appliance.serial.wire import Wire, names, open_message, read_block, read_head
+from appliance.serial.wire import Wire, is_sayable, names, open_message, read_block, read_head, report
 
 READ_S = 81.0
 WRITE_S = 73.0
@@ -70,17 +69,8 @@ class _Session:
     def take(self, name: bytes, stream: BinaryIO, prefix: bytes) -> None:
         """Send one message and report on it; one that is not for the prefix is passed over."""
         stored = read_head(stream, prefix)
-        if stored is None:
-            return
-        try:
-            check_address(stored.sender)
-            check_address(stored.recipient)
-        except FormatError as error:
-            report = Report(Verdict.NEVER, str(error).encode())
-        else:
-            report = self._judge(stored, self._send(stored, stream))
-        sys.stdout.buffer.write(format_report(name, report))
-        sys.stdout.buffer.flush()
+        if stored is not None and is_sayable(name, stored):
+            report(name, self._judge(stored, self._send(stored, stream)))
 
     def quit(self) -> None:
         """Say goodbye, and do not wait for the answer."""

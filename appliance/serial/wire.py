@@ -2,10 +2,13 @@
 
 import os
 import select
+import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from appliance.formats.stored import Stored, parse_stored
+from appliance.formats.address import check_address
+from appliance.formats.outcome import FormatError, Report, Verdict
+from appliance.formats.stored import Stored, format_report, parse_stored
 from appliance.serial.endings import Failed
 from appliance.system.errors import words_of
 
@@ -91,6 +94,23 @@ def read_head(stream: BinaryIO, prefix: bytes) -> Stored | None:
     if stored is None or not stored.recipient.startswith(prefix):
         return None
     return stored._replace(recipient=stored.recipient[len(prefix) :])
+
+
+def report(name: bytes, what: Report) -> None:
+    """Report on a message, at once: whoever called removes it or keeps it."""
+    sys.stdout.buffer.write(format_report(name, what))
+    sys.stdout.buffer.flush()
+
+
+def is_sayable(name: bytes, stored: Stored) -> bool:
+    """Whether both addresses can be said; if not, that is reported: it would stop all mail behind it."""
+    try:
+        check_address(stored.sender)
+        check_address(stored.recipient)
+    except FormatError as error:
+        report(name, Report(Verdict.NEVER, str(error).encode()))
+        return False
+    return True
 
 
 def read_block(stream: BinaryIO) -> bytes:

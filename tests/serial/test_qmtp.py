@@ -37,6 +37,17 @@ def test_a_peer_that_does_not_speak_qmtp_fails_no_message(rig: SerialRig) -> Non
         assert f"serialqmtp: fatal: {reason}\n" in told
 
 
+def test_an_address_with_a_control_byte_stops_no_other_mail(rig: SerialRig) -> None:
+    rig.put("1", "joe@far.test\rx")
+    rig.put("2", "sue@far.test")
+
+    with QmtpServer() as sink:
+        assert 0 == send(rig, sink.port)[0]
+
+    assert [(b"sue@far.test",)] == [package.recipients for package in sink.packages]
+    assert b"the address has the control byte 13 in it" in rig.bounce
+
+
 def test_it_says_how_it_is_called(rig: SerialRig) -> None:
     ran = rig.run("serialqmtp")
 
