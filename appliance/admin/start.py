@@ -21,8 +21,9 @@ from appliance.queue import layout
 from appliance.site import deliveries, mailboxes, render, tree
 from appliance.site.faults import ConfigFaults
 from appliance.site.load import load
-from appliance.site.model import GENERATE, Site
+from appliance.site.model import Site
 from appliance.site.surroundings import Surroundings
+from appliance.site.values import GENERATE
 from appliance.system import files
 from appliance.system.place import Place
 from appliance.system.privileges import identity_of, is_root
