@@ -206,9 +206,11 @@ class Dispatch:
         number = next(self._numbers) & 0xFFFFFFFF
         self._asked[number] = Asked(link, payload[:4], _ANSWER)
         if self._watch.has_changed():  # smtpd has noticed, too
-            with contextlib.suppress(Temporary):
-                self.read_control()
+            self._read_again()
         route = self._rewriter.rewrite(payload[4:])
+        if route.channel == "remote" and self._watch.looks_changed():  # of what is remote nobody asks: it was
+            self._read_again()
+            route = self._rewriter.rewrite(payload[4:])
         local, _, domain = route.address.rpartition(b"@")
         if route.channel == "remote":
             self._tell(number, b"K")
@@ -216,6 +218,10 @@ class Dispatch:
             self._tell(number, Verdict.NEVER.value + instructions.NO_MAILBOX.encode())
         else:
             self._hand_on(number, (local, domain, b""), None)
+
+    def _read_again(self) -> None:
+        with contextlib.suppress(Temporary):
+            self.read_control()
 
     def _tell(self, number: int, outcome: bytes) -> None:
         """Pass a worker's word on to who asked; the kind of his answer tells him what it is about."""

@@ -99,8 +99,10 @@ class Watch:
 
     def has_changed(self) -> bool:
         """Whether a file is another than at the last look; there is one a second at most."""
-        if time.monotonic() < self._next:
-            return False
+        return time.monotonic() >= self._next and self.looks_changed()
+
+    def looks_changed(self) -> bool:
+        """The same by a look now, for who has reason to believe it."""
         self._next = time.monotonic() + WATCH_S
         known, self._known = self._known, self._control.state()
         return known != self._known

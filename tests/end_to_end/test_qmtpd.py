@@ -45,7 +45,8 @@ def ask(mx: Site, port: int, *pieces: bytes, leave: bool = False) -> bytes:
         for piece in pieces:
             peer.sendall(piece)
         if not leave:
-            peer.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # who is denied may be cut off by now
+                peer.shutdown(socket.SHUT_WR)
             while received := peer.recv(65536):
                 heard += received
     return heard

@@ -253,6 +253,14 @@ def test_a_new_mailbox_receives_at_once_and_control_is_read_at_hup(host: Host) -
     assert (K, D) == (smtpd.ask("carol@h.test")[0], smtpd.ask("nobody@new.test")[0])
 
 
+def test_a_domain_that_smtpd_has_heard_of_first_is_known_at_once(host: Host) -> None:
+    smtpd = Smtpd(host)
+    asked_before = smtpd.ask("nobody@new.test")[0]  # a look at the control files: the next is due in a second
+    (host.folder / "control" / "locals").write_text("h.test\nnew.test\n")
+
+    assert (K, D) == (asked_before, smtpd.ask("nobody@new.test")[0])
+
+
 def test_control_that_cannot_be_read_at_hup_changes_nothing(host: Host) -> None:
     (host.folder / "control" / "locals").mkdir()
     assert host.process
