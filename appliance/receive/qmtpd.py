@@ -17,6 +17,7 @@ from appliance.receive.conversation import Desk
 from appliance.receive.packages import Qmqp, Qmtp, Session
 from appliance.receive.policy import Policy
 from appliance.receive.recipients import Recipients
+from appliance.receive.rounds import make_rounds
 from appliance.system import log
 from appliance.system.control import Control, Watch
 from appliance.system.place import Place
@@ -139,18 +140,8 @@ class Worker:
         self.desk.policy = Policy.read(self._place)
 
     async def look_after(self) -> None:
-        """Look once a second at all connections, and whether control files were changed."""
-        while True:
-            await asyncio.sleep(1)
-            if self._watch.has_changed():
-                try:
-                    self.reload()
-                except Temporary as error:
-                    log.line(f"warning: keeping what was read before: {error.sentence}")
-            now = self.loop.time()
-            for peer in list(self.peers):
-                peer.look(now)
-            log.flush()
+        """Look at all connections once a second, and whether control files were changed."""
+        await make_rounds(self._watch, self.reload, self.peers)
 
 
 async def _work(place: Place, bound: list[BoundListener], policy: Policy, kind: type[Session]) -> None:

@@ -24,6 +24,7 @@ from appliance.receive.policy import Policy
 from appliance.receive.rates import Rates
 from appliance.receive.recipients import Recipients
 from appliance.receive.replies import Reply
+from appliance.receive.rounds import make_rounds
 from appliance.receive.submission import Office
 from appliance.system import log
 from appliance.system.control import Control, Watch
@@ -200,18 +201,8 @@ class Worker:
         self.desk.policy = Policy.read(self._place)
 
     async def look_after(self) -> None:
-        """Look once a second at all sessions, and whether control files were changed."""
-        while True:
-            await asyncio.sleep(1)
-            if self._watch.has_changed():
-                try:
-                    self.reload()
-                except Temporary as error:
-                    log.line(f"warning: keeping what was read before: {error.sentence}")
-            now = self.loop.time()
-            for session in list(self.sessions):
-                session.look(now)
-            log.flush()
+        """Look at all sessions once a second, and whether control files were changed."""
+        await make_rounds(self._watch, self.reload, self.sessions)
 
 
 async def _work(place: Place, bound: list[BoundListener], tls_context: ssl.SSLContext | None) -> None:
