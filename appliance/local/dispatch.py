@@ -208,7 +208,8 @@ class Dispatch:
         if self._watch.has_changed():  # smtpd has noticed, too
             self._read_again()
         route = self._rewriter.rewrite(payload[4:])
-        if route.channel == "remote" and self._watch.looks_changed():  # of what is remote nobody asks: it was
+        # smtpd asks of no address that it takes for remote: it knows newer files than we do.
+        if route.channel == "remote" and self._watch.looks_changed():
             self._read_again()
             route = self._rewriter.rewrite(payload[4:])
         local, _, domain = route.address.rpartition(b"@")

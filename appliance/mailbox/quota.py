@@ -9,7 +9,6 @@ seems full the mail is counted anew, unless it was counted within 15 minutes and
 
 import contextlib
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -198,7 +197,7 @@ def _used_in(maildir: int, part: bytes) -> Usage:
 
 def _write(maildir: int, content: bytes) -> None:
     """By a file in tmp: who adds a line meanwhile adds it to the old or to the new one."""
-    new = b"tmp/maildirsize.%d.%s" % (os.getpid(), secrets.token_hex(8).encode())
+    new = b"tmp/maildirsize.%d.%s" % (os.getpid(), os.urandom(8).hex().encode())
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=maildir)
     try:
         write_all(descriptor, content)

@@ -6,6 +6,7 @@ from appliance.formats import tcprules
 from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.tcprules import Rule
+from appliance.system.cdb_file import stamp
 
 LISTED_ONLY = frozenset({"qmqp"})
 """Listeners for those alone whom a rule allows: by QMQP whoever may connect may send to anywhere."""
@@ -23,7 +24,7 @@ class Rules:
         self._path = path
         self._unlisted = _DENY if listed_only else _ALLOW
         try:
-            self._seen = _stamp(path)
+            self._seen = stamp(path)
             self._cdb = Cdb(path.read_bytes())
             tcprules.lookup(self._cdb, "192.0.2.1")  # a file cut short is found now, not at a connection
         except OSError as error:
@@ -35,7 +36,7 @@ class Rules:
     def changed(self) -> bool:
         """Whether another file lies in its place since it was read, or since this was last asked."""
         try:
-            now = _stamp(self._path)
+            now = stamp(self._path)
         except OSError:
             return False
         before, self._seen = self._seen, now
@@ -53,8 +54,3 @@ class Rules:
                 rule = _DENY
             self._known[address] = rule
         return rule
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    state = path.stat()
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns

@@ -20,14 +20,19 @@ class CdbFile:
         OSError if it cannot be read, FormatError if it is damaged.
         """
         try:
-            state = os.stat(self._path)
+            seen = stamp(self._path)
         except FileNotFoundError:
             self._seen, self._cdb = (), None
             return None
-        seen = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
         if seen != self._seen or self._cdb is None:
             # Read whole: a mapped file that somebody shortens would end the whole daemon.
             self._cdb = None
             self._cdb = Cdb(self._path.read_bytes())
             self._seen = seen
         return self._cdb
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """What tells the file from another one that is put in its place; OSError."""
+    state = os.stat(path)
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
