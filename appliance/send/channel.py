@@ -46,6 +46,11 @@ class Channel:
         return self.connection is not None and len(self.open) < self.limit
 
     @property
+    def is_full(self) -> bool:
+        """Whether what waits to be handed over takes the last place: no more of it will gather."""
+        return bool(self._outgoing) and len(self.open) >= self.limit
+
+    @property
     def backlog(self) -> int:
         """Frames that wait to be handed over."""
         return len(self._outgoing)

@@ -46,9 +46,9 @@ PATIENCE_S = 3.0
 STAY_DOWN = 99
 """The exit code after which supervisor does not start send again (supervisord.conf)."""
 
-HOLD_S = 0.004
+HOLD_S = 0.015
 """Seconds from one handing over of log lines and deliveries to the next: each wakes three processes."""
-MANY = 32
+MANY = 128
 """Frames that make a handing over worth while at once."""
 
 RECONNECT_S = 0.25
@@ -128,8 +128,8 @@ class Send:
 
     def _hand_over(self) -> None:
         now = time.monotonic()
-        few = all(channel.backlog < MANY for channel in self._channels)
-        self._holds_back = few and now < self._next_hand_over
+        gathers = all(channel.backlog < MANY and not channel.is_full for channel in self._channels)
+        self._holds_back = gathers and now < self._next_hand_over
         if self._holds_back:
             return
         self._next_hand_over = now + HOLD_S
@@ -260,7 +260,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
 
     TERM waits for all open deliveries, as qmail-send; INT, by which supervisor stops it, for PATIENCE_S.
     """
-    log.open("send", batched=True)
+    log.open("send", batched=True, alone=True)
     place = Place.from_environ(environ)
     os.umask(0o077)
     try:

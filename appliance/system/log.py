@@ -10,13 +10,15 @@ import time
 from appliance.formats.logline import Structure
 
 # Workers of one daemon share a pipe: a write of up to PIPE_BUF bytes never mixes with another's (pipe(7)).
-_BATCH = 4096
+_SHARED_BATCH = 4096
+_BATCH = 32768
 
 
 class _Log:
     def __init__(self) -> None:
         self.program = "toaster"
         self.batched = False
+        self.batch = _SHARED_BATCH
         self.waiting: list[bytes] = []
         self.size = 0
         self.second = -1
@@ -27,10 +29,16 @@ class _Log:
 _log = _Log()
 
 
-def open(program: str, *, batched: bool = False) -> None:  # noqa: A001 - as in `log.open`, its only use
-    """Name the program that writes; `batched` programs call `flush` once a turn of their loop."""
+def open(  # noqa: A001 - as in `log.open`, its only use
+    program: str, *, batched: bool = False, alone: bool = False
+) -> None:
+    """Name the program that writes; `batched` programs call `flush` once a turn of their loop.
+
+    `alone`: no other process writes to its pipe, so that batches may be larger.
+    """
     _log.program = program
     _log.batched = batched
+    _log.batch = _BATCH if alone else _SHARED_BATCH
     _log.structure = Structure() if os.environ.get("TOASTER_LOG_FORMAT") == "json" else None
 
 
@@ -48,7 +56,7 @@ def line(text: str) -> None:
         entry = f"{_log.stamp}.{milli:03d}Z {_log.program}: {text}\n".encode()
     else:
         entry = (_log.structure.format(f"{_log.stamp}.{milli:03d}Z", _log.program, text) + "\n").encode()
-    if _log.size + len(entry) > _BATCH:
+    if _log.size + len(entry) > _log.batch:
         flush()
     _log.waiting.append(entry)
     _log.size += len(entry)

@@ -13,7 +13,9 @@ from typing import NamedTuple
 from tests.fuzz.mutation import Mutator
 
 HANG_S = 5.0
-"""Seconds for one input; each is done in a thousandth of it, on a busy machine in a hundredth."""
+"""Seconds of the processor for one input; each is done in a thousandth of it."""
+STANDSTILL_S = 60.0
+"""Seconds on the clock: an input that waits for what never comes uses no processor."""
 MEMORY = 1 << 30
 """Bytes that a process may have: an input that asks for more is a fault."""
 
@@ -40,7 +42,7 @@ class Result(NamedTuple):
 
 
 class Hang(BaseException):
-    """An input took longer than HANG_S."""
+    """An input took longer than HANG_S, or STANDSTILL_S."""
 
 
 def _too_long(_: int, __: FrameType | None) -> None:
@@ -55,6 +57,7 @@ def limit_memory() -> None:
 def play(target: Target, seed: int, seconds: float, folder: Path, most: int = 1 << 62) -> Result:
     """Feed a target for so many seconds, or inputs; it stops at the fifth fault."""
     signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGPROF, _too_long)
     mutator = Mutator(list(target.seeds), seed)
     seen: set[str] = set()
     faults: list[str] = []
@@ -74,10 +77,12 @@ def play(target: Target, seed: int, seconds: float, folder: Path, most: int = 1 
 
 
 def _behaviour(target: Target, pieces: list[bytes]) -> str:
-    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    signal.setitimer(signal.ITIMER_PROF, HANG_S)
+    signal.setitimer(signal.ITIMER_REAL, STANDSTILL_S)
     try:
         return repr(target.play(pieces))[:300]
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -1,5 +1,6 @@
 """Owns the short run of every fuzzing target, and what a run must notice."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,23 @@ def test_a_fault_is_found_and_its_input_written_down(tmp_path: Path) -> None:
     assert 5 == len(result.faults)
     assert "ZeroDivisionError" in result.faults[0]
     assert all(b"\0" in path.read_bytes() for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("limit", ["HANG_S", "STANDSTILL_S"])
+def test_an_input_that_works_or_waits_for_ever_is_a_fault(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def play(_: list[bytes]) -> object:
+        while True:
+            if limit == "STANDSTILL_S":
+                time.sleep(60)
+
+    monkeypatch.setattr(run, limit, 0.05)
+
+    result = run.play(Target("hanging", play, (b"a",)), 1, 20.0, tmp_path, most=1)
+
+    assert 1 == len(result.faults)
+    assert "Hang" in result.faults[0]
 
 
 def test_the_same_seed_gives_the_same_inputs_and_none_is_too_long() -> None:

@@ -89,14 +89,25 @@ def test_what_comes_within_milliseconds_is_handed_over_together(new_rig: Callabl
 
 
 def test_a_full_hand_does_not_wait(new_rig: Callable[..., Rig]) -> None:
-    rig = new_rig(concurrencylocal="100")
+    rig = new_rig(concurrencylocal="200")
     rig.turn()
 
     rig.send._next_hand_over = time.monotonic() + 1000
-    rig.hand_in(*(f"u{number}@example.test" for number in range(50)))
+    rig.hand_in(*(f"u{number}@example.test" for number in range(150)))
     rig.turn(lambda: bool(rig.local.deliveries))
 
-    assert 50 == len(rig.local.deliveries)
+    assert 150 == len(rig.local.deliveries)
+
+
+def test_deliveries_that_take_all_places_do_not_wait_for_more(new_rig: Callable[..., Rig]) -> None:
+    rig = new_rig(concurrencylocal="2")
+    rig.turn()
+
+    rig.send._next_hand_over = time.monotonic() + 1000
+    rig.hand_in("alice@example.test", "bob@example.test", "carol@example.test")
+    rig.turn(lambda: bool(rig.local.deliveries))
+
+    assert 2 == len(rig.local.deliveries)
 
 
 def test_settling_that_fails_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +140,8 @@ def test_a_spawn_that_reads_slowly_is_written_to_when_it_can(new_rig: Callable[.
 def test_it_sleeps_until_something_is_due(rig: Rig) -> None:
     assert send.RECONNECT_S == rig.send._patience()
     rig.turn()
+    rig.send._next_hand_over = 0.0
+    rig.send._turn()
     patience = type(rig.send)._patience
     assert send.IDLE_S == pytest.approx(patience(rig.send), abs=1)
 

@@ -147,6 +147,16 @@ def test_many_lines_are_written_in_pieces_that_a_shared_pipe_does_not_tear(write
     assert all(piece.endswith(b"\n") for piece in writes)
 
 
+def test_who_is_alone_at_its_pipe_writes_larger_pieces(writes: list[bytes]) -> None:
+    log.open("send", batched=True, alone=True)
+    for _ in range(1000):
+        log.line("a")
+    log.flush()
+
+    assert ["a\n"] * 1000 == texts(b"".join(writes))
+    assert 4096 < max(map(len, writes)) <= 32768
+
+
 def test_a_line_longer_than_a_batch_is_written_whole_and_in_order(writes: list[bytes]) -> None:
     log.open("send", batched=True)
     log.line("before")
