@@ -1,6 +1,7 @@
 """Owns the proof of formats/date822."""
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -83,3 +84,11 @@ def test_a_local_date_has_its_zone(expected: str, east: int) -> None:
 
 def test_a_message_id_has_second_process_and_host() -> None:
     assert b"<19700101000000.17.qmail@h.test>" == format_message_id(0, 17, b"h.test")
+
+
+def test_a_field_of_blanks_alone_takes_no_longer_than_any_other() -> None:
+    began = time.process_time()
+    with pytest.raises(FormatError):
+        parse_date("\n" * 200_000)
+
+    assert time.process_time() - began < 1.0
