@@ -34,6 +34,7 @@ PROGRAMS = {
     "822header": "appliance.inject.fields:header",
     "822print": "appliance.inject.fields:print_",
     "822received": "appliance.inject.fields:received",
+    "argv0": "appliance.net.filters:argv0",
     "bouncesaying": "appliance.inject.conditions:bouncesaying",
     "checkpassword": "appliance.accounts.checkpassword:main",
     "condredirect": "appliance.inject.conditions:condredirect",
@@ -42,6 +43,7 @@ PROGRAMS = {
     "elq": "appliance.mailbox.programs:elq",
     "except": "appliance.inject.conditions:except_",
     "fastforward": "appliance.inject.fastforward:main",
+    "fixcrio": "appliance.net.filters:fixcrio",
     "forward": "appliance.inject.forward:main",
     "iftocc": "appliance.inject.iftocc:main",
     "maildir2mbox": "appliance.mailbox.programs:maildir2mbox",
@@ -87,6 +89,7 @@ PROGRAMS = {
     "qmail-tcpok": "appliance.admin.tcpto:ok",
     "qmail-tcpto": "appliance.admin.tcpto:main",
     "qreceipt": "appliance.inject.qreceipt:main",
+    "recordio": "appliance.net.filters:recordio",
     "sendmail": "appliance.inject.sendmail:main",
     "serialqmtp": "appliance.serial.qmtp:main",
     "serialsmtp": "appliance.serial.smtp:main",
@@ -99,6 +102,7 @@ PROGRAMS = {
     "tcpclient": "appliance.net.tcpclient:main",
     "tcprules": "appliance.net.tcprules:main",
     "tcprulescheck": "appliance.net.tcprules:check",
+    "tcpserver": "appliance.net.program:main",
 }
 PROCESSES = DAEMONS | ONE_SHOTS | PROGRAMS
 

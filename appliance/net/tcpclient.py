@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from getopt import GetoptError, getopt
 from typing import NamedTuple, NoReturn
 
+from appliance.net.arguments import complaint_of, port_of
 from appliance.system.errors import words_of
 
 USAGE = (
@@ -52,7 +53,9 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Connect and become the program; 111 if that cannot be, 100: called wrongly."""
     try:
         options, words = _parse(argv)
-    except (GetoptError, ValueError, _Usage):
+    except (GetoptError, ValueError, _Usage) as error:
+        if isinstance(error, GetoptError):
+            sys.stderr.write(f"tcpclient: {complaint_of(error)}\n")
         sys.stderr.write(USAGE)
         return 100
     host, port, *command = words
@@ -98,10 +101,8 @@ def _number(text: str, default: float) -> int:
 
 
 def _port(text: str) -> int:
-    if text.isascii() and text.isdigit():
-        return int(text[-9:]) & 0xFFFF
     try:
-        return socket.getservbyname(text, "tcp")
+        return port_of(text)
     except OSError:
         raise _Failed(f"fatal: unable to figure out port number for {text}") from None
 
