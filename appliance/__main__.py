@@ -97,6 +97,7 @@ PROGRAMS = {
     "setlock": "appliance.serial.setlock:main",
     "setmaillist": "appliance.inject.tables:setmaillist",
     "svc": "appliance.admin.svc:main",
+    "svok": "appliance.admin.svc:svok",
     "svstat": "appliance.admin.svc:svstat",
     "tcp-env": "appliance.net.tcpenv:main",
     "tcpclient": "appliance.net.tcpclient:main",

@@ -1,4 +1,4 @@
-"""Owns the programs svc and svstat (their manual pages, section 8): daemons by the names of daemontools.
+"""Owns the programs svc, svstat and svok (their manual pages): daemons by the names of daemontools.
 
 `/service/qmail` is send, as in qmail's FAQ; every other daemon is `/service/NAME`. The bare name will do, and
 `qmail-NAME`. `/service/*` is all of them where no shell has expanded it: `docker exec` runs none. What is no
@@ -66,6 +66,26 @@ def svstat(argv: list[str], environ: Mapping[str, str]) -> int:
         except Temporary as refused:
             told = refused.sentence
         print(f"{service}: {told}")
+    return 0
+
+
+def svok(argv: list[str], environ: Mapping[str, str]) -> int:
+    """svok SERVICE: 0 if somebody looks after it, 100 if not, 111 if that cannot be told."""
+    place = Place.from_environ(checkout.completed(environ))
+    if len(argv) != 1:
+        sys.stderr.write("svok: usage: svok dir\n")
+        return 100
+    try:
+        _daemon(place, argv[0])
+    except OSError as error:
+        if error.filename != argv[0] and error.errno in (errno.ENOENT, errno.ENXIO):
+            return 100
+        doing = f"chdir to {argv[0]}" if error.filename == argv[0] else "open supervise/ok"
+        sys.stderr.write(f"svok: fatal: unable to {doing}: {words_of(error)}\n")
+        return 111
+    except Temporary as refused:
+        sys.stderr.write(f"svok: fatal: {refused.sentence}\n")
+        return 111
     return 0
 
 

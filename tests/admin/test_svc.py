@@ -1,4 +1,4 @@
-"""Owns the tests of svc and svstat, with a real supervisord and stand-ins for the daemons."""
+"""Owns the tests of svc, svstat and svok, with a real supervisord and stand-ins for the daemons."""
 
 import os
 import re
@@ -231,3 +231,24 @@ def test_whom_it_does_not_concern_is_told_so(
 )
 def test_the_sentence_is_that_of_daemontools(told: str, life: Life, flags: tuple[bool, bool]) -> None:
     assert told == svc.sentence(life, 100.5, *flags)
+
+
+def test_svok_tells_by_its_exit_whether_somebody_looks_after_a_daemon(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "svc").mkdir()
+
+    assert [0, 0, 100] == [called(place, svc.svok, name) for name in ("/service/qmail", "smtpd", "svc")]
+    assert ("", "") == capsys.readouterr()
+    assert 111 == called(place, svc.svok, "nowhere")
+    assert "svok: fatal: unable to chdir to nowhere: file does not exist\n" == capsys.readouterr().err
+    assert 100 == called(place, svc.svok)
+
+
+def test_svok_says_no_when_supervisor_does_not_run(tmp_path: Path) -> None:
+    own = place_in(tmp_path)
+    own.home.mkdir(parents=True, exist_ok=True)
+    (own.home / "supervisord.conf").write_text("[program:smtpd]\n")
+
+    assert 100 == called(own, svc.svok, "smtpd")
