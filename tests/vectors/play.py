@@ -16,6 +16,7 @@ from tests.vectors.alone import Failed
 from tests.vectors.case import CannotPlay, Case, Difference, read_cases
 from tests.vectors.differs import Rule, is_meant, is_stale, read_rules, read_wordings, reworded
 from tests.vectors.kinds import (
+    daemontools,
     dotforward,
     extra,
     fastforward,
@@ -34,12 +35,14 @@ from tests.vectors.kinds import (
     spawn,
     tcprules,
     tools,
+    ucspi,
     users,
     whole,
 )
 
 KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "bounce": whole.play,
+    "daemontools": daemontools.play,
     "dotforward": dotforward.play,
     "extra": extra.play,
     "fastforward": fastforward.play,
@@ -59,11 +62,22 @@ KINDS: dict[str, Callable[[Case], list[Difference]]] = {
     "spawn": spawn.play,
     "tcprules": tcprules.play,
     "tools": tools.play,
+    "ucspi": ucspi.play,
     "users": users.play,
 }
 """How the cases of each family are played."""
 
-WITHOUT_PLAYER = frozenset({"ofmipd", "splogger"})
+_DAEMONTOOLS = {
+    "envdir",
+    "envuidgid",
+    "fghack",
+    "multilog",
+    "setuidgid",
+    "softlimit",
+    "tai64n",
+    "tai64nlocal",
+}
+WITHOUT_PLAYER = frozenset({"ofmipd", "splogger"} | _DAEMONTOOLS)
 """Programs still to be built, or none of ours (splogger): a run tells of their cases and plays them, and they
 fail, only with --only."""
 
