@@ -22,11 +22,12 @@ from appliance.net.listeners import BoundListener, Listener, bind, format_listen
 from appliance.net.loop import run
 from appliance.net.prefork import prefork
 from appliance.net.proxied import read_header
+from appliance.net.recorder import Recorder
 from appliance.net.rules import LISTED_ONLY, Rules
+from appliance.net.settings import Settings
 from appliance.protocols.proxy import Endpoint
 from appliance.system import log
 from appliance.system.control import Control
-from appliance.system.place import Place
 
 __all__ = [
     "BoundListener",
@@ -41,7 +42,6 @@ __all__ = [
     "run",
 ]
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Accept = Callable[["Connection"], asyncio.BaseProtocol]
 
 _PAUSE = 0.05  # seconds between looks at the limit, or at a table of descriptors that was full
@@ -51,43 +51,6 @@ _LOG_SECONDS = 0.02  # log lines of so long go out together: each write wakes wh
 # What wait(2) says of a process that ended with 100 or 111, as tcpserver's for a connection do.
 _DENIED, _FAILED = 100 << 8, 111 << 8
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the listeners of a daemon go by; read again at HUP."""
-
-    place: Place
-    concurrency: int = 400
-    """Connections at a time in all workers; more wait in the kernel."""
-    concurrency_per_address: int = 50
-    """Connections at a time from one address (one /64 of IPv6); more are closed."""
-    proxy_networks: tuple[Network, ...] = ()
-    """Where connections begin with a PROXY header, and from nowhere else."""
-    local_host: str = "0"
-    """TCPLOCALHOST."""
-
-    @classmethod
-    def read(cls, place: Place) -> "Settings":
-        """Read concurrencyincoming, concurrencyperip, proxynetworks, me; Temporary if one is unreadable."""
-        control = Control(place.control)
-        return cls(
-            place,
-            control.integer("concurrencyincoming", cls.concurrency),
-            control.integer("concurrencyperip", cls.concurrency_per_address),
-            tuple(_networks(control.lines("proxynetworks") or ())),
-            (control.line("me") or b"0").decode("utf-8", "surrogateescape"),
-        )
-
-
-def _networks(lines: Iterable[bytes]) -> Iterable[Network]:
-    for line in lines:
-        try:
-            yield ipaddress.ip_network(line.decode().strip(), strict=False)
-        except ValueError:
-            raise Temporary(
-                f"Unable to read controls (#4.3.0). proxynetworks: {line!r} is no network"
-            ) from None
 
 
 @dataclass(slots=True)
@@ -102,6 +65,7 @@ class Connection:
     """Set by the protocol: called at TERM, ends the session within 2 s; else the connection is closed."""
     transport: asyncio.BaseTransport | None = None
     counted_as: str = ""
+    recorder: Recorder | None = None
     may_relay: bool = True
     """Not for a proxy that does not name its client: the proxy's own right is not for those behind it."""
 
@@ -245,16 +209,12 @@ class Server:
         total = self._slot.add(1)
         self._say(f"tcpserver: status: {total}/{self._settings.concurrency}")
         remote = Endpoint.of(peer)
-        if self._settings.proxy_networks and self._is_proxy(remote.address):
+        if self._settings.is_proxy(remote.address):
             self._start(self._read_proxy(connection, accepted, remote))
         else:
             self._admit(connection, accepted, remote)
         if total >= self._settings.concurrency:
             self._pause_a_while()
-
-    def _is_proxy(self, address_text: str) -> bool:
-        address = ipaddress.ip_address(address_text)
-        return any(address in network for network in self._settings.proxy_networks)
 
     async def _read_proxy(self, connection: Connection, accepted: socket.socket, peer: Endpoint) -> None:
         try:
@@ -306,7 +266,11 @@ class Server:
     async def _connect(self, connection: Connection, accepted: socket.socket) -> None:
         context = self._tls_context if connection.listener.tls else None
         try:
+            if connection.listener.name in self._settings.recorded:
+                connection.recorder = Recorder(connection.number, connection.listener.name, self._say)
             protocol = self._accept(connection)
+            if connection.recorder is not None:
+                connection.recorder.attach(protocol)
             _when_lost(protocol, lambda: self._ended(connection))
             connection.transport, _ = await self._loop.connect_accepted_socket(
                 lambda: protocol,

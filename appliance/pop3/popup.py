@@ -13,6 +13,7 @@ from pathlib import Path
 from appliance.formats.frame import format_frame
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tls
+from appliance.net.recorder import bare
 from appliance.net.tcpserver import Connection, Server, Settings, bind, parse_listener, run
 from appliance.pop3.handover import KIND, Credentials, format_credentials
 from appliance.pop3.relay import Relay
@@ -128,7 +129,11 @@ class Popup(asyncio.Protocol):
             return
         try:
             secured = await self._loop.start_tls(
-                transport, self, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+                bare(transport),
+                self,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
             )
         except OSError as error:  # ssl.SSLError is one
             _say(f"warning: no TLS with {self._connection.environment.get('TCPREMOTEIP')}: {error}")
@@ -138,6 +143,8 @@ class Popup(asyncio.Protocol):
             return
         self._task = None
         self._transport = self._connection.transport = secured
+        if self._connection.recorder is not None:
+            self._transport = self._connection.recorder.recorded(secured)
         self._hear(self._take_early())
 
     async def _open(self, credentials: Credentials) -> None:

@@ -32,6 +32,7 @@ from appliance.site.values import (
     FilePath,
     Hostname,
     Label,
+    Listeners,
     MailboxName,
     Messages,
     Network,
@@ -262,6 +263,9 @@ class Logs(Part):
     )
     number: Count = Field(
         10, description="How many of them are kept, the newest among them, for each daemon."
+    )
+    record: Listeners = Field(
+        (), description="Listeners, such as smtp, all of whose traffic is logged, but for passwords."
     )
 
 

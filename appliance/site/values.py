@@ -1,7 +1,7 @@
 """Owns the kinds of values in config.yaml: how each is written, what it becomes, what editors are told."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -97,6 +97,12 @@ Scopes = Annotated[
     Field(min_length=1),
     BeforeValidator(lines_of),
     one_or_many("^(smtp|pop3)$"),
+]
+Listener = Literal["smtp", "qmtp", "qmqp", "submission", "submissions", "pop3", "pop3s"]
+Listeners = Annotated[
+    tuple[Listener, ...],
+    BeforeValidator(lines_of),
+    one_or_many(f"^({'|'.join(get_args(Listener))})$"),
 ]
 Command = Annotated[
     tuple[Annotated[str, AfterValidator(names.word)], ...],

@@ -5,6 +5,7 @@ With TOASTER_LOG_FORMAT=json in the environment a line is an object of JSON with
 
 import atexit
 import os
+import select
 import time
 
 from appliance.formats.logline import Structure
@@ -24,6 +25,7 @@ class _Log:
         self.second = -1
         self.stamp = ""
         self.structure: Structure | None = None
+        self.writable: select.poll | None = None
 
 
 _log = _Log()
@@ -68,6 +70,14 @@ def _printable(text: str) -> str:
     """A peer's bytes may stand in a line: no control, separator or surrogate may end, forge or hide one."""
     text = text.replace("\n", "/")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def is_ready() -> bool:
+    """Whether a batch could be written without waiting for whoever keeps the log."""
+    if _log.writable is None:
+        _log.writable = select.poll()
+        _log.writable.register(2, select.POLLOUT)
+    return bool(_log.writable.poll(0))
 
 
 def flush() -> None:

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -160,11 +161,12 @@ def test_a_session_has_an_end() -> None:
 
 
 @contextlib.contextmanager
-def encrypting(*listeners: str) -> Iterator[SmtpdRig]:
+def encrypting(*listeners: str, **control: str) -> Iterator[SmtpdRig]:
     """smtpd with a certificate."""
     with tempfile.TemporaryDirectory() as folder:
         certificate = self_signed(Path(folder) / "pem", "mx.lab.test")
-        with smtpd({"servercert": f"{certificate}\n"}, listeners=("smtp:127.0.0.1:0", *listeners)) as rig:
+        files = {"servercert": f"{certificate}\n", **control}
+        with smtpd(files, listeners=("smtp:127.0.0.1:0", *listeners)) as rig:
             yield rig
 
 
@@ -178,6 +180,28 @@ def test_starttls_encrypts_and_forgets_what_was_said() -> None:
         assert 503 == session.docmd("STARTTLS")[0]
 
     assert b" with ESMTPS; " in rig.messages[-1].body
+
+
+def test_a_session_is_recorded_in_the_clear_but_for_passwords() -> None:
+    secret = b64encode(b"\0joe@lab.test\0secret").decode()
+    with encrypting("submission:127.0.0.1:0", recordio="submission\n") as rig:
+        with rig.session() as other:
+            other.ehlo("unrecorded")
+        with smtplib.SMTP("127.0.0.1", rig.ports[1], "me", 30) as session:
+            session.starttls(context=trusting())
+            session.ehlo()
+            session.docmd("AUTH", f"PLAIN {secret}")
+            session.sendmail("joe@lab.test", ["ann@y.test"], "Subject: t\r\n\r\nbody\r\n")
+        log = wait_for(lambda: rig.log if " > [EOF]" in rig.log else "")
+
+    told = [line.partition("smtpd: ")[2] for line in log.splitlines()]
+    mine = [line.partition(" ")[2] for line in told if re.match(r"\d+ [<>] ", line)]
+    assert "< STARTTLS\\r " in mine
+    assert "< AUTH PLAIN [hidden] " in mine
+    assert "< Subject: t\\r " in mine
+    assert "> 250 2.0.0 ok " in "\n".join(mine[mine.index("< body\\r ") :])
+    assert "> [EOF]" == mine[-1]
+    assert (False, False) == (secret in log, "unrecorded" in log)
 
 
 def test_a_peer_that_fails_at_starttls_is_dropped_and_nobody_else() -> None:

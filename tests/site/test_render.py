@@ -99,11 +99,12 @@ def test_routes_certificate_and_proxies_have_their_files(tmp_path: Path) -> None
     files = planned_for(
         f"{SITE}tls: {{certificate: {tmp_path}/pem, key: {tmp_path}/pem}}\n"
         "relay: {routes: {a.test: 10.0.0.5, .b.test: 'hop:26', '*': isp.test}}\n"
-        "proxy: {networks: [10.0.0.0/8]}\n"
+        "proxy: {networks: [10.0.0.0/8]}\nlogs: {record: [smtp, pop3]}\n"
     )
 
     assert "a.test:10.0.0.5\n.b.test:hop:26\n:isp.test\n" == text_of(files, "control/smtproutes")
     assert "10.0.0.0/8\n" == text_of(files, "control/proxynetworks")
+    assert "smtp\npop3\n" == text_of(files, "control/recordio")
     assert [f"{tmp_path}/pem\n"] * 2 == [text_of(files, f"control/server{n}") for n in ("cert", "key")]
     configuration = text_of(files, "supervisord.conf")
     assert "pop3s:127.0.0.1:2995:tls" in configuration

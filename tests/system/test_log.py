@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.system import log
+from tests.support.full_log import full_log
 
 ROOT = Path(__file__).parents[2]
 PREFIX = len("2026-11-22T23:35:16.123Z send: ")
@@ -247,3 +248,11 @@ def test_a_line_is_an_object_if_the_environment_says_so(monkeypatch: pytest.Monk
     assert ("send", "end", 7) == (facts["program"], facts["event"], facts["msg"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", facts["time"])
     assert written.endswith(b"}\n")
+
+
+def test_a_log_that_is_read_is_ready_and_one_that_nobody_reads_is_not() -> None:
+    with standard_error():
+        before = log.is_ready()
+    with full_log():
+        assert (True, False) == (before, log.is_ready())
+    assert log.is_ready()
