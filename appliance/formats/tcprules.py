@@ -66,6 +66,13 @@ def lookup(cdb: Cdb, ip: str, host: str | None = None, info: str | None = None) 
     return None
 
 
+def asks_names(cdb: Cdb) -> tuple[bool, bool]:
+    """Whether any rule is for a host by its name, and whether any is for a user; FormatError if damaged."""
+    keys = [key.partition(b"@") for key, _ in cdb]
+    by_host = any((rest if at else user).startswith(b"=") for user, at, rest in keys)
+    return by_host, any(at for _, at, _ in keys)
+
+
 def format_network(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
     """Write a network as the address of a rule: `192.0.2.`, `10.64-127.`, `[2001:db8::/32]`."""
     if isinstance(network, ipaddress.IPv6Network):

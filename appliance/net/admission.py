@@ -9,33 +9,23 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError
 from appliance.formats.tcprules import Rule, lookup
 from appliance.net.arguments import Options
+from appliance.net.ident import ask_ident
 from appliance.net.names import name_of
+from appliance.net.peer import Peer
 from appliance.net.resolver import Resolver
-from appliance.net.tcpenv import ask_ident
 from appliance.protocols.proxy import Endpoint
 from appliance.system.errors import words_of
 
 DENIED, DROPPED = 100, 111
 """The exit codes of a connection that the rules deny, and of one that something failed for."""
 
-_SHOWN = 100  # characters of a name in a log line
 _ALLOW = Rule(True, {}, "")
-
-
-class Peer(NamedTuple):
-    """Both ends of a connection, and what is known of them."""
-
-    local: Endpoint
-    remote: Endpoint
-    local_host: str | None
-    remote_host: str | None
-    user: str | None
 
 
 class _Drop(Exception):
@@ -78,10 +68,10 @@ def _environment(
     peer = asyncio.run(_find_out(local, remote, options, resolver))
     rule = _rule(peer, options)
     if options.verbosity > 1:
-        say(_line(peer, allowed=rule.allow))
+        say(f"{'ok' if rule.allow else 'deny'} {os.getpid()} {peer.ends()}")
     if not rule.allow:
         os._exit(DENIED)
-    known = {name: value for name, value in {**environ, **_variables(peer)}.items() if value is not None}
+    known = {name: value for name, value in {**environ, **peer.environment()}.items() if value is not None}
     return known | rule.environment
 
 
@@ -129,32 +119,6 @@ def _rule(peer: Peer, options: Options) -> Rule:
     except FormatError:
         reason = "protocol error"
     raise _Drop(f"unable to read {options.rules}: {reason}")
-
-
-def _variables(peer: Peer) -> dict[str, str | None]:
-    return {
-        "PROTO": "TCP",
-        "TCPLOCALIP": peer.local.address,
-        "TCPLOCALPORT": str(peer.local.port),
-        "TCPLOCALHOST": peer.local_host,
-        "TCPREMOTEIP": peer.remote.address,
-        "TCPREMOTEPORT": str(peer.remote.port),
-        "TCPREMOTEHOST": peer.remote_host,
-        "TCPREMOTEINFO": peer.user,
-    }
-
-
-def _line(peer: Peer, *, allowed: bool) -> str:
-    local = (peer.local_host, peer.local.address, str(peer.local.port))
-    remote = (peer.remote_host, peer.remote.address, peer.user, str(peer.remote.port))
-    ends = " ".join(":".join(_safe(part or "") for part in end) for end in (local, remote))
-    return f"{'ok' if allowed else 'deny'} {os.getpid()} {ends}"
-
-
-def _safe(text: str) -> str:
-    """A name as it may stand in the log: strangers write names."""
-    shown = "".join(c if 32 < ord(c) < 127 and c != "%" else "?" for c in text[:_SHOWN])
-    return shown if len(text) < _SHOWN else f"{shown}..."
 
 
 def _become(connection: socket.socket, command: list[str], environ: dict[str, str]) -> NoReturn:

@@ -1,5 +1,6 @@
 """Owns the rules of a listener in memory: tcp.<name>.cdb read whole, and what it says about an address."""
 
+import contextlib
 from pathlib import Path
 
 from appliance.formats import tcprules
@@ -31,7 +32,10 @@ class Rules:
             raise Temporary(f"unable to read {path}: {error.strerror}") from error
         except FormatError as error:
             raise Temporary(f"unable to read {path}: {error}") from error
-        self._known: dict[str, Rule] = {}
+        self._known: dict[tuple[str | None, ...], Rule] = {}
+        self.asks_host = self.asks_user = False
+        with contextlib.suppress(FormatError):  # who meets the damage is denied
+            self.asks_host, self.asks_user = tcprules.asks_names(self._cdb)
 
     def changed(self) -> bool:
         """Whether another file lies in its place since it was read, or since this was last asked."""
@@ -42,15 +46,16 @@ class Rules:
         before, self._seen = self._seen, now
         return now != before
 
-    def of(self, address: str) -> Rule:
-        """What the rules say about a peer whose name is not looked up; a damaged file denies."""
-        rule = self._known.get(address)
+    def of(self, address: str, host: str | None = None, user: str | None = None) -> Rule:
+        """What the rules say about a peer, with the names that they ask for; a damaged file denies."""
+        known = (address, host, user)
+        rule = self._known.get(known)
         if rule is None:
             if len(self._known) >= _KEPT:
                 self._known.clear()
             try:
-                rule = tcprules.lookup(self._cdb, address) or self._unlisted
+                rule = tcprules.lookup(self._cdb, *known) or self._unlisted
             except FormatError:
                 rule = _DENY
-            self._known[address] = rule
+            self._known[known] = rule
         return rule

@@ -7,7 +7,6 @@ connection under inetd: a failure is exit code 111 and no word.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -15,17 +14,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from appliance.formats.outcome import Verdict
+from appliance.net.ident import ask_ident
 from appliance.net.resolver import Resolver, resolver_of
 from appliance.protocols.proxy import Endpoint
 from appliance.system.control import Control
 from appliance.system.place import Place
 
-IDENT_PORT = 113
 UNTOLD = "softdnserror"
 """The name of a host when the DNS could not tell whether it has one (tcp-environ(5))."""
 
 _IDENT_S = 30
-_IDENT_BYTES = 1000
 _DIGITS = 6  # of seconds: eleven days
 
 
@@ -105,27 +103,3 @@ async def _host(address: str, resolver: Resolver) -> str | None:
     if answer.verdict is Verdict.TRY_AGAIN:
         return UNTOLD
     return answer.records[0].lower() if answer.records else None
-
-
-async def ask_ident(local: Endpoint, remote: Endpoint, seconds: float, port: int = IDENT_PORT) -> str | None:
-    """Who the client's host says has the connection (RFC 1413); None if it is silent, or 0 seconds."""
-    if not seconds:
-        return None
-    question = b"%d , %d\r\n" % (remote.port, local.port)
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        async with asyncio.timeout(seconds):  # TimeoutError is an OSError
-            reader, writer = await asyncio.open_connection(
-                remote.address, port, local_addr=(local.address, 0), limit=_IDENT_BYTES
-            )
-            try:
-                writer.write(question)
-                return parse_ident(await reader.readuntil(b"\n"))
-            finally:
-                writer.close()
-    return None
-
-
-def parse_ident(line: bytes) -> str:
-    """What stands behind the third colon, without blanks; empty if the host knows nobody."""
-    fields = line.translate(None, b" \t\r\n").split(b":", 3)
-    return os.fsdecode(fields[3].partition(b"\0")[0]) if len(fields) > 3 else ""

@@ -19,7 +19,9 @@ from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import prefork as workers
 from appliance.net import tls
 from appliance.net.listeners import BoundListener, Listener, bind, format_listener, parse_listener
+from appliance.net.lookups import Lookups
 from appliance.net.loop import run
+from appliance.net.peer import Peer
 from appliance.net.prefork import prefork
 from appliance.net.proxied import read_header
 from appliance.net.recorder import Recorder
@@ -88,6 +90,7 @@ class Server:
         self._tls_context = tls_context
         self._on_reload = on_reload
         self._rules: dict[str, Rules] = {}
+        self._lookups = Lookups(settings.place)
         self._slot = workers.slot()
         self._last = self._slot.number
         self._open: dict[int, Connection] = {}
@@ -232,36 +235,40 @@ class Server:
         self, connection: Connection, accepted: socket.socket, remote: Endpoint, local: Endpoint | None = None
     ) -> None:
         """Ask limit and rules, then let the connection have its protocol."""
-        number, listener = connection.number, connection.listener
-        if local is None:
-            local = _own_end(accepted)
+        peer = Peer(local or _own_end(accepted), remote, self._settings.local_host)
         connection.counted_as = _counted_as(remote.address)
-        from_address = self._slot.opened(connection.counted_as)
-        local_host = self._settings.local_host
-        ends = f"{local_host}:{local.address}:{local.port} :{remote.address}::{remote.port}"
-        self._say(f"tcpserver: pid {number} from {remote.address}")
-        rules = self._rules_now(listener.name)
-        rule = None if rules is None else rules.of(remote.address)
-        if not connection.may_relay and listener.name in LISTED_ONLY:
-            rule = None  # to be allowed there is to relay
-        if rule is None or not rule.allow or from_address > self._settings.concurrency_per_address:
-            reason = "" if rule is None or not rule.allow else " too many connections from this address"
-            self._say(f"tcpserver: deny {number} {ends}{reason}")
-            self._drop(connection, accepted, _DENIED)
+        is_crowded = self._slot.opened(connection.counted_as) > self._settings.concurrency_per_address
+        self._say(f"tcpserver: pid {connection.number} from {remote.address}")
+        rules = self._rules_now(connection.listener.name)
+        if is_crowded or rules is None:
+            self._deny(connection, accepted, peer, " too many connections from this address" * is_crowded)
+        elif rules.asks_host or rules.asks_user:
+            self._start(self._find_out(connection, accepted, peer, rules))
+        else:
+            self._obey(connection, accepted, peer, rules)
+
+    async def _find_out(
+        self, connection: Connection, accepted: socket.socket, peer: Peer, rules: Rules
+    ) -> None:
+        known = await self._lookups.find_out(peer, asks_host=rules.asks_host, asks_user=rules.asks_user)
+        self._obey(connection, accepted, known, rules)
+
+    def _obey(self, connection: Connection, accepted: socket.socket, peer: Peer, rules: Rules) -> None:
+        rule = rules.of(peer.remote.address, peer.remote_host, peer.user)
+        is_listed_only = connection.listener.name in LISTED_ONLY  # to be allowed there is to relay
+        if not rule.allow or (is_listed_only and not connection.may_relay):
+            self._deny(connection, accepted, peer)
             return
-        self._say(f"tcpserver: ok {number} {ends}")
-        connection.environment = {
-            "PROTO": "TCP",
-            "TCPLOCALHOST": local_host,
-            "TCPLOCALIP": local.address,
-            "TCPLOCALPORT": str(local.port),
-            "TCPREMOTEIP": remote.address,
-            "TCPREMOTEPORT": str(remote.port),
-            **rule.environment,
-        }
+        self._say(f"tcpserver: ok {connection.number} {peer.ends()}")
+        known = {name: value for name, value in peer.environment().items() if value is not None}
+        connection.environment = known | rule.environment
         if not connection.may_relay:
             connection.environment.pop("RELAYCLIENT", None)
         self._start(self._connect(connection, accepted))
+
+    def _deny(self, connection: Connection, accepted: socket.socket, peer: Peer, reason: str = "") -> None:
+        self._say(f"tcpserver: deny {connection.number} {peer.ends()}{reason}")
+        self._drop(connection, accepted, _DENIED)
 
     async def _connect(self, connection: Connection, accepted: socket.socket) -> None:
         context = self._tls_context if connection.listener.tls else None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.formats.cdb import Cdb, make_cdb
 from appliance.formats.outcome import FormatError
-from appliance.formats.tcprules import Rule, compile_rules, format_network, lookup
+from appliance.formats.tcprules import Rule, asks_names, compile_rules, format_network, lookup
 
 PARANOID = (
     b'127.:allow,RELAYCLIENT=""\n'
@@ -230,3 +230,10 @@ def test_any_text_is_compiled_or_refused_with_one_error(text: bytes, ip: str) ->
     """Whatever the rules say, they make a cdb in which every client can be looked up, or FormatError."""
     with contextlib.suppress(FormatError):
         key_for(text, ip, "a.test", "joe")
+
+
+def test_rules_ask_for_the_names_that_their_addresses_have() -> None:
+    by_host, by_user, neither = b"u@=h.test:deny\n", b"u@[::1]:deny\n", b'[::/0]:allow,A="u@=h"\n'
+
+    found = [asks_names(Cdb(compile_rules(text))) for text in (by_host, by_user, neither)]
+    assert [(True, True), (False, True), (False, False)] == found

@@ -82,3 +82,33 @@ def test_a_file_that_turns_out_damaged_denies(tmp_path: Path) -> None:
     path.write_bytes(content)
 
     assert not Rules(path).of("10.1.2.3").allow
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        (b'192.0.2.7:allow,FOO="a@b="\n', (False, False)),
+        (b"=.lab.test:allow\n", (True, False)),
+        (b"joe@192.0.2.7:allow\n", (False, True)),
+        (b"joe@=c.lab.test:deny\n", (True, True)),
+    ],
+)
+def test_names_are_to_be_asked_for_only_if_a_rule_has_one(
+    tmp_path: Path, text: bytes, asks: tuple[bool, bool]
+) -> None:
+    found = rules(tmp_path, text)
+
+    assert asks == (found.asks_host, found.asks_user)
+
+
+def test_a_rule_counts_for_whom_it_names(tmp_path: Path) -> None:
+    found = rules(tmp_path, b"joe@=c.lab.test:deny\n=.lab.test:allow\n:deny\n")
+
+    asked = [
+        (None, None),
+        ("c.lab.test", None),
+        ("c.lab.test", "joe"),
+        ("c.lab.test", "ann"),
+        ("other.test", "joe"),
+    ]
+    assert [False, True, False, True, False] == [found.of("192.0.2.7", *names).allow for names in asked]

@@ -16,6 +16,7 @@ from appliance.net.tcpserver import Connection, Listener, Server, Settings
 from appliance.protocols.proxy import Endpoint
 from appliance.system.place import Place
 from tests.support.certificate import self_signed
+from tests.support.nameserver import NameServer, Records
 
 PROXY = b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 25\r\n"
 
@@ -75,16 +76,19 @@ class Rig:
             await running
             bound[0].socket.close()
 
-    async def ask(self, said: bytes = b"", *, until_end: bool = False) -> bytes:
+    async def ask(self, said: bytes = b"", *, until_end: bool = False, source: str = "") -> bytes:
         """What a connection hears, one line or until its end."""
-        async with peer(self) as (reader, writer):
+        async with peer(self, source) as (reader, writer):
             writer.write(said)
             return await (reader.read() if until_end else reader.readline())
 
 
 @contextlib.asynccontextmanager
-async def peer(rig: Rig) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+async def peer(
+    rig: Rig, source: str = ""
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    own = (source, 0) if source else None
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port, local_addr=own)
     try:
         yield reader, writer
     finally:
@@ -153,6 +157,41 @@ def test_a_peer_that_the_rules_deny_hears_nothing(rig: Rig, capfd: pytest.Captur
     logged = capfd.readouterr().err
     assert f"tcpserver: deny 1 mx.test:127.0.0.1:{rig.port} :127.0.0.1::" in logged
     assert "tcpserver: end 1 status 25600\n" in logged
+
+
+def test_a_rule_for_a_host_has_its_name_looked_up(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig.rules = b'=five.test:allow,FOO="host"\n127.0.0.6:allow\n:deny\n'
+
+    async def story() -> None:
+        heard = await rig.ask(source="127.0.0.5")
+        assert b"FOO=host PROTO=TCP" in heard
+        assert b" TCPREMOTEHOST=five.test TCPREMOTEIP=127.0.0.5 " in heard
+        assert b"TCPREMOTEHOST" not in await rig.ask(source="127.0.0.6")
+        assert b"" == await rig.ask(until_end=True)
+
+    records: Records = {
+        "5.0.0.127.in-addr.arpa": {"PTR": ["five.test"]},
+        "6.0.0.127.in-addr.arpa": {"PTR": ["five.test"]},
+        "five.test": {"A": ["127.0.0.5"]},
+    }
+    with NameServer(records) as names:
+        monkeypatch.setenv("TOASTER_NAMESERVER", names.at)
+        play(rig, story)
+        assert 1 == names.questions["5.0.0.127.in-addr.arpa", "PTR"]
+
+    assert " five.test:127.0.0.5::" in capfd.readouterr().err
+
+
+def test_without_a_rule_for_a_host_nobody_asks_for_names(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        assert await rig.ask()
+
+    with NameServer({}) as names:
+        monkeypatch.setenv("TOASTER_NAMESERVER", names.at)
+        play(rig, story)
+        assert [] == names.asked
 
 
 def test_without_rules_nobody_is_let_in(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
