@@ -90,6 +90,8 @@ class Withheld:
         if self._login is _Login.ASKED or (self._login is _Login.DECIDED and verb not in _VERBS):
             return _HIDDEN
         self._login = _Login.NONE
+        if not verb and len(line) >= _JUDGED:
+            return _HIDDEN  # blanks alone: what comes behind them cannot be judged any more
         if verb not in _SECRETS or len(words) == 1:
             return None
         if verb == b"AUTH" and _MECHANISM.fullmatch(words[1]):

@@ -101,6 +101,12 @@ def test_a_line_without_end_is_shown_once_it_can_be_judged() -> None:
     assert b"\nPASS [hidden]\n" == withheld.heard(b"\nPASS secret\n")
 
 
+def test_blanks_without_end_hide_what_is_behind_them() -> None:
+    withheld = Withheld()
+
+    assert b"[hidden]\nQUIT\r\n" == withheld.heard(b" " * 300) + withheld.heard(b"PASS secret\nQUIT\r\n")
+
+
 @given(st.binary(max_size=3000), st.integers(1, 400))
 def test_text_without_secrets_is_shown_to_the_byte(text: bytes, size: int) -> None:
     quiet = b"".join(b"x" + line + b"\n" for line in text.split(b"\n")) + b"end"

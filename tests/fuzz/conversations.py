@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import FormatError
+from appliance.formats.withheld import Withheld
 from appliance.protocols import pop3, proxy
 from appliance.protocols.qmqp_client import Answer as QmqpAnswer
 from appliance.protocols.qmtp_client import QmtpClient
@@ -176,6 +177,18 @@ def _proxy(pieces: list[bytes]) -> Answer:
     return "incomplete"
 
 
+def _withheld(pieces: list[bytes]) -> Answer:
+    withheld, shown = Withheld(), b""
+    for number, piece in enumerate(pieces):
+        if number % 4 == 3:
+            withheld.said(piece)
+        else:
+            shown += withheld.heard(piece)
+    shown += withheld.rest()
+    assert shown.count(b"\n") <= b"".join(pieces).count(b"\n")
+    return shown.count(b"[hidden]"), len(pieces) > 4
+
+
 def _smtp_client(pieces: list[bytes]) -> Answer:
     client = SmtpClient(b"me.test", always_ehlo=True)
     out, events = b"", list[object]()
@@ -263,6 +276,9 @@ TARGETS = (
         "proxy",
         _proxy,
         (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 25\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + b"\1" * 12),
+    ),
+    Target(
+        "withheld", _withheld, (*POP3, b"AUTH PLAIN AGE=\r\n334 \r\nAUTH LOGIN\r\n535 no\r\nYQ==\r\n" * 3)
     ),
     Target("smtp_client", _smtp_client, (REPLIES, REPLIES.replace(b"550", b"421"), b"554 go away\r\n")),
     Target("reply", _replies, (REPLIES,)),

@@ -48,7 +48,7 @@ def play_alone(case: Case) -> list[Difference]:
         world.place(_EMPTY / name, value)
     before = world.look(_EMPTY)
     with ExitStack() as stack:
-        if any(b"@PORT@" in word for word in case.argv):
+        if case.tool == "tcpclient" and b"@PORT@" in case.argv:
             _answer_one(stack, to_bytes(case.expect["stdout"]))
         ended = run(_command(case), Manner(case.environment, case.user, _EMPTY), case.stdin)
     differences = compare_fields(case.expect, normalised(_shown(ended._asdict())))
@@ -108,7 +108,7 @@ def _serve(case: Case) -> dict[str, Json]:
         wait_for(lambda: server.poll() is not None or _listens(), PATIENCE_S)
         for _ in range(int(count)):
             heard.append(_call(source, target, ast.literal_eval(sent) if sent else b"", ports))
-        wait_for(lambda: not _is_at_work(server), PATIENCE_S)
+            wait_for(lambda: not _is_at_work(server), PATIENCE_S)
         server.send_signal(signal.SIGTERM)
         ended = end(server)
         stderr.seek(0)
