@@ -1,16 +1,21 @@
-"""Owns the hashing of passwords: argon2id by argon2-cffi, whose only door this is; the rest by crypt(3).
+"""Owns the verifying of passwords: argon2id by argon2-cffi, whose only door this is; others by crypt(3).
 
 19 MiB, two passes, one lane is what OWASP's page on password storage gives as the least that is enough; it
-suits small machines: a login takes some 20 ms of one processor.
+suits small machines: a login takes some 20 ms of one processor. SCRAM's iterations are as many as take that.
 """
+
+import hmac
+import os
 
 import argon2
 
+from appliance.formats import scram
 from appliance.formats.outcome import FormatError
-from appliance.formats.passwordhash import ARGON2ID, form_of
+from appliance.formats.passwordhash import OURS, PLAIN, SCRAM, form_of, secret_of
 from appliance.system import crypt
 
 MEMORY_KIB, PASSES, LANES = 19456, 2, 1
+ITERATIONS, SALT = 65536, 16  # SALT in bytes
 
 _HASHER = argon2.PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 
@@ -20,10 +25,27 @@ def hash_password(password: bytes) -> str:
     return _HASHER.hash(password)
 
 
+def scram_keys(password: bytes) -> str:
+    """New keys for SCRAM-SHA-256, with a salt of their own, in the form of formats/scram."""
+    return scram.format_keys(scram.make_keys(password, os.urandom(SALT), ITERATIONS))
+
+
+def plain_password(password: bytes) -> str:
+    """The password as it is; ValueError with a sentence if it cannot be stored so."""
+    text = f"{{{PLAIN}}}{password.decode('latin-1')}"
+    if not is_known_hash(text):
+        raise ValueError("a password that is stored as it is has up to 128 letters of ASCII, and no colon")
+    return text
+
+
+STORE = {"argon2id": hash_password, "scram-sha-256": scram_keys, "plain": plain_password}
+"""How a password becomes what is stored, by the name of the form."""
+
+
 def is_known_hash(text: str) -> bool:
     """Whether `verify` can do something with that text, at a cost that a login may have."""
     try:
-        return form_of(text) == ARGON2ID or crypt.is_known(text)
+        return form_of(text) in OURS or crypt.is_known(text)
     except FormatError:
         return False
 
@@ -32,7 +54,12 @@ def verify(known_hash: str, password: bytes) -> bool:
     """Whether it is the password of that hash; an unknown kind of hash is nobody's."""
     if not is_known_hash(known_hash):
         return False
-    if form_of(known_hash) != ARGON2ID:
+    form = form_of(known_hash)
+    if form == PLAIN:
+        return hmac.compare_digest(secret_of(known_hash) or b"", password)
+    if form == SCRAM:
+        return scram.is_password(scram.parse_keys(known_hash), password)
+    if form not in OURS:
         return crypt.verify(known_hash, password)
     try:
         return _HASHER.verify(known_hash, password)

@@ -1,9 +1,11 @@
-"""Owns what the hash of a password looks like: four forms, told by their prefix, and what each may cost.
+"""Owns the forms in which a password is stored, told by their prefix, and what each may cost.
 
     $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH    argon2id, as `toaster passwd` makes them (RFC 9106)
     $2b$10$SALTHASH   $2y$   $2a$               bcrypt
     $6$SALT$HASH      $6$rounds=9000$SALT$HASH  SHA-512 crypt
     $y$j9T$SALT$HASH                            yescrypt, Debian's /etc/shadow        (all three: crypt(5))
+    {SCRAM-SHA-256}65536,SALT,KEY,KEY           what SCRAM needs, see formats/scram
+    {PLAIN}PASSWORD                             the password itself, for what needs just that: APOP, CRAM-MD5
 
 A hash says itself what verifying it costs. One that would take all memory, or seconds, is refused.
 """
@@ -14,12 +16,17 @@ from typing import NamedTuple
 
 from appliance.formats.outcome import FormatError
 
-KNOWN = "argon2id, bcrypt, SHA-512 crypt or yescrypt"
-ARGON2ID = "argon2id"
+KNOWN = "argon2id, bcrypt, SHA-512 crypt, yescrypt or SCRAM-SHA-256"
+ARGON2ID, SCRAM, PLAIN = "argon2id", "SCRAM-SHA-256", "PLAIN"
+OURS = (ARGON2ID, SCRAM, PLAIN)
+"""The forms that need no crypt(3)."""
+SERVES = {SCRAM: (SCRAM,), PLAIN: (SCRAM, "CRAM-MD5", "APOP")}
+"""The mechanisms that a form serves besides those that send the password itself, which all of them do."""
 
 _MOST_KIB, _MOST_PASSES, _MOST_LANES = 262144, 16, 16  # argon2's own default is 65536, 3, 4
 _MOST_LOG_ROUNDS = 13  # bcrypt: half a second
-_MOST_ROUNDS = 500_000  # SHA-512 crypt: as long
+_MOST_ROUNDS = 500_000  # SHA-512 crypt: as long; SCRAM-SHA-256: a third of that
+_LEAST_ITERATIONS = 4096  # RFC 7677 4
 
 _ASCII64 = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # crypt(5)
 
@@ -49,6 +56,11 @@ def _yescrypt(found: re.Match[str]) -> bool:
     return not 10 <= log_n <= 20 or r << log_n > _MOST_KIB * 8
 
 
+def _scram(found: re.Match[str]) -> bool:
+    return not _LEAST_ITERATIONS <= int(found[1]) <= _MOST_ROUNDS
+
+
+_KEY = r"[A-Za-z0-9+/]{43}="  # 32 bytes in base64
 _FORMS = (
     _Form(
         ARGON2ID,
@@ -69,6 +81,16 @@ _FORMS = (
         re.compile(r"\$y\$j([./0-9A-Za-j])([./0-9A-Za-j])\$[./A-Za-z0-9]{0,86}\$[./A-Za-z0-9]{43}"),
         _yescrypt,
     ),
+    _Form(
+        SCRAM,
+        re.compile(
+            rf"\{{SCRAM-SHA-256\}}([0-9]{{1,7}}),(?:[A-Za-z0-9+/]{{4}}){{2,16}}"
+            rf"(?:[A-Za-z0-9+/]{{2}}==|[A-Za-z0-9+/]{{3}}=)?,{_KEY},{_KEY}"
+        ),
+        _scram,
+    ),
+    # No colon: it parts the fields of a file of hashes.
+    _Form(PLAIN, re.compile(r"\{PLAIN\}[!-9;-~](?:[ -9;-~]{0,126}[!-9;-~])?"), lambda _: False),
 )
 
 
@@ -83,7 +105,20 @@ def form_of(text: str) -> str:
     raise FormatError(f"this is no password hash of a form known here ({KNOWN})")
 
 
+def is_stored(text: str) -> bool:
+    """Whether a text in a password file is one of these forms, right or wrong, and not a password."""
+    return text.startswith(("$", f"{{{SCRAM}}}", f"{{{PLAIN}}}"))
+
+
+def secret_of(text: str) -> bytes | None:
+    """The password that PLAIN stores as it is; None for all other forms."""
+    prefix = f"{{{PLAIN}}}"
+    return text.removeprefix(prefix).encode("latin-1") if text.startswith(prefix) else None
+
+
 def costs_as(text: str) -> str:
     """What hashes share that take the same time to verify: form and figures, without salt and hash."""
+    if text.startswith("{"):
+        return text.partition(",")[0] if text.startswith(f"{{{SCRAM}}}") else f"{{{PLAIN}}}"
     fields = text.split("$")
     return "$".join(fields[:3] if fields[1].startswith("2") else fields[:-2])

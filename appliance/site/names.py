@@ -10,7 +10,7 @@ import ipaddress
 import re
 
 from appliance.formats.outcome import FormatError
-from appliance.formats.passwordhash import ARGON2ID, form_of
+from appliance.formats.passwordhash import OURS, form_of
 from appliance.system import crypt
 
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#|\}\}|%\}|#\}")
@@ -224,7 +224,7 @@ def password_hash(text: str) -> str:
         form = form_of(text)
     except FormatError as error:
         raise ValueError(f"{error}; {advice}, `generate`, or a file's name as `password_file`") from None
-    if form != ARGON2ID and not crypt.is_known(text):
+    if form not in OURS and not crypt.is_known(text):
         raise ValueError(f"this system's crypt(3) does not know {form}; {advice}")
     return text
 

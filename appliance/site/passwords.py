@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance.formats.outcome import Temporary
+from appliance.formats.passwordhash import is_stored
 from appliance.site import names
 from appliance.site.addresses import Name
 from appliance.site.model import Mailbox, Site
@@ -57,7 +58,7 @@ def fields(mailbox: Mailbox, own: str | None) -> Iterator[tuple[str, str]]:
 def secret_in(path: str | Path) -> str:
     """The password or hash in a password file; ValueError with a sentence if there is none."""
     text = first_line(path)
-    return names.password_hash(text) if text.startswith("$") else text
+    return names.password_hash(text) if is_stored(text) else text
 
 
 def first_line(path: str | Path) -> str:
@@ -87,7 +88,7 @@ def settled(site: Site, place: Place, hash_password: HashPassword) -> dict[Name,
         if mailbox.password == GENERATE:
             _make(folder / "@".join(reversed(name)))
         secret = _secret(mailbox, folder, name)
-        found[name] = secret if secret.startswith("$") else _hashed(folder, name, secret, hash_password)
+        found[name] = secret if is_stored(secret) else _hashed(folder, name, secret, hash_password)
     return found
 
 
@@ -101,12 +102,12 @@ def kept(site: Site, place: Place) -> dict[Name, str | None]:
         except Temporary:
             found[name] = None
         else:
-            found[name] = secret if secret.startswith("$") else _known(_note(folder, name), secret)
+            found[name] = secret if is_stored(secret) else _known(_note(folder, name), secret)
     return found
 
 
 def _secret(mailbox: Mailbox, folder: Path, name: Name) -> str:
-    """A hash, which begins with $, or a password."""
+    """A stored form, see formats/passwordhash, or a password."""
     if mailbox.password not in (None, GENERATE):
         return str(mailbox.password)
     try:

@@ -68,6 +68,8 @@ _TEXT_OR_LINES = {
     ]
 }
 
+_STORED = r"\$(argon2id|2[aby]|6|y)\$.+|\{(SCRAM-SHA-256|PLAIN)\}.+"
+
 Hostname = Annotated[str, AfterValidator(names.domain)]
 Host = Annotated[str, AfterValidator(names.host)]
 MailboxName = Annotated[str, AfterValidator(names.mailbox)]
@@ -83,12 +85,12 @@ Amount = Annotated[int, Field(ge=0, le=10_000_000)]
 Password = Annotated[
     str,
     AfterValidator(_password),
-    WithJsonSchema({"type": "string", "pattern": r"^(generate|external|\$(argon2id|2[aby]|6|y)\$.+)$"}),
+    WithJsonSchema({"type": "string", "pattern": rf"^(generate|external|{_STORED})$"}),
 ]
 PasswordHash = Annotated[
     str,
     AfterValidator(names.password_hash),
-    WithJsonSchema({"type": "string", "pattern": r"^\$(argon2id|2[aby]|6|y)\$.+$"}),
+    WithJsonSchema({"type": "string", "pattern": rf"^({_STORED})$"}),
 ]
 Label = Annotated[str, AfterValidator(names.label)]
 Day = Annotated[str, AfterValidator(names.day), WithJsonSchema({"type": "string", "format": "date"})]

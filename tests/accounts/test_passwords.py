@@ -10,6 +10,8 @@ from appliance.accounts.passwords import (
     PASSES,
     hash_password,
     is_known_hash,
+    plain_password,
+    scram_keys,
     verify,
 )
 from tests.support.hashes import HASHES
@@ -28,6 +30,16 @@ def test_a_hash_knows_its_own_password_only() -> None:
 @pytest.mark.parametrize("known", HASHES.values(), ids=HASHES)
 def test_a_hash_of_crypt_knows_its_own_password_only(known: str) -> None:
     assert (True, True, False) == (is_known_hash(known), verify(known, b"secret"), verify(known, b"x"))
+
+
+def test_keys_of_scram_and_a_password_as_it_is_know_their_own_password_only() -> None:
+    for stored in (scram_keys(b"geheimes wort"), plain_password(b"geheimes wort")):
+        verdicts = [verify(stored, word) for word in (b"geheimes wort", b"geheim", b"", stored.encode())]
+        assert (True, [True, False, False, False]) == (is_known_hash(stored), verdicts)
+
+
+def test_keys_of_scram_have_a_salt_of_their_own() -> None:
+    assert scram_keys(b"x") != scram_keys(b"x")
 
 
 def test_a_hash_is_argon2id_with_the_stated_figures_and_a_salt_of_its_own() -> None:
