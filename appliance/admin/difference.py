@@ -100,11 +100,14 @@ def _key() -> bytes:
 
 
 def _masked(found: re.Match[str]) -> str:
-    mark = hashlib.blake2b(found[2].encode("utf-8", "surrogateescape"), key=_key(), digest_size=4)
-    return f"{found[1]}(password {mark.hexdigest()})"
+    return f"{found[1]}(password {_mark(found[2])})"
 
 
 def _marked(found: re.Match[str]) -> str:
     if found[2] == render.UNKNOWN_HASH:
         return f"{found[1]}:({found[2]}):"
-    return f"{found[1]}:(hash {hashlib.sha256(found[2].encode()).hexdigest()[:8]}):"
+    return f"{found[1]}:(hash {_mark(found[2])}):"
+
+
+def _mark(secret: str) -> str:
+    return hashlib.blake2b(secret.encode("utf-8", "surrogateescape"), key=_key(), digest_size=4).hexdigest()

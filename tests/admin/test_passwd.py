@@ -26,6 +26,32 @@ def test_a_hash_is_made_of_what_comes_in(
     assert 0 == run(tmp_path, "check")
 
 
+@pytest.mark.parametrize(
+    ("form", "begin"), [("scram-sha-256", "{SCRAM-SHA-256}65536,"), ("plain", "{PLAIN}correct horse")]
+)
+def test_other_forms_are_stored_likewise(
+    form: str, begin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse\n"))
+
+    code = run(tmp_path, "passwd", "--form", form)
+
+    made = capsys.readouterr().out.strip()
+    site = site_of(SITE.replace("forward: bob@", f'password: "{made}", forward: bob@'))
+    assert (0, True, True) == (code, made.startswith(begin), verify(made, b"correct horse"))
+    assert made == site.domains["example.org"].mailboxes["bob"].password
+
+
+@pytest.mark.parametrize("text", ["a:b", "caf\xe9", "x" * 129, " x"])
+def test_what_cannot_be_stored_as_it_is_is_told(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{text}\n"))
+
+    assert 1 == run(tmp_path, "passwd", "--form", "plain")
+    assert "letters of ASCII, and no colon" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", "\n", "a\0b\n", "x" * 1025])
 def test_what_is_no_password_gets_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
