@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Mapping
@@ -12,14 +13,24 @@ from pathlib import Path
 
 from appliance.accounts import program
 from appliance.accounts.checks import TOO_MANY, Checks
-from appliance.accounts.exchange import LIMIT, Question, format_answer, parse_question
+from appliance.accounts.exchange import (
+    BEGINNING,
+    LIMIT,
+    Question,
+    format_answer,
+    format_salt,
+    parse_beginning,
+    parse_question,
+)
 from appliance.accounts.limits import Limits
 from appliance.accounts.orders import ORDERS, obey
 from appliance.accounts.passwords import verify
 from appliance.accounts.program import Program
+from appliance.accounts.proofs import Proofs
 from appliance.accounts.table import EXTERNAL, Table, parse_table
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Temporary
+from appliance.formats.scram import Keys, make_keys
 from appliance.system import files, log
 from appliance.system.gateways import gateways
 from appliance.system.place import Place
@@ -30,6 +41,7 @@ IDLE_SECONDS = 300.0
 WRITE_SECONDS = 30.0  # how much of the counting of wrong passwords a crash may lose
 PROGRAMS_AT_ONCE = 8
 
+_SALT_KEY = 32  # bytes
 _M_MMAP_THRESHOLD = -3  # mallopt(3)
 
 
@@ -43,7 +55,8 @@ class Authd:
         self._hashing = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2), thread_name_prefix="verify")
         self._asking = ThreadPoolExecutor(PROGRAMS_AT_ONCE, thread_name_prefix="program")
         self._limits = Limits()
-        self._checks = Checks(self._verify, self._limits, has_program=asked is not None)
+        proofs = Proofs(self._make_keys, _salt_key(place))
+        self._checks = Checks(self._verify, proofs, self._limits, has_program=asked is not None)
         self._fault: Temporary | None = Temporary(UNREADABLE)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -55,6 +68,10 @@ class Authd:
             return await run(self._hashing, verify, known_hash, question.password)
         except RuntimeError:  # the system has no thread left
             raise TOO_MANY from None
+
+    async def _make_keys(self, password: bytes, salt: bytes, iterations: int) -> Keys:
+        run = asyncio.get_running_loop().run_in_executor
+        return await run(self._hashing, make_keys, password, salt, iterations)
 
     def reload(self) -> None:
         """Read the table again; one that cannot be read leaves the old in force."""
@@ -112,9 +129,13 @@ class Authd:
                 if may_order and kind in ORDERS:
                     writer.write(obey(self._limits, kind, payload))
                     continue
-                answer = self._fault or await self._checks.answer(parse_question(kind, payload))
-                writer.write(format_answer(answer))
+                writer.write(await self._answer(kind, payload))
             await writer.drain()
+
+    async def _answer(self, kind: bytes, payload: bytes) -> bytes:
+        if kind == BEGINNING:
+            return format_salt(self._fault or self._checks.salt(parse_beginning(payload)))
+        return format_answer(self._fault or await self._checks.answer(parse_question(kind, payload)))
 
     def remember(self) -> None:
         """Take up what is known of wrong passwords from before a restart; without it counting begins anew."""
@@ -147,6 +168,20 @@ class Authd:
 
 def _limits_file(place: Place) -> Path:
     return place.state / "authd" / "limits"
+
+
+def _salt_key(place: Place) -> bytes:
+    """What salts of unknown users are made of: the same after a restart, or it would tell that they are."""
+    path = place.state / "authd" / "salts"
+    made = secrets.token_bytes(_SALT_KEY)
+    try:
+        kept = path.read_bytes() if path.exists() else b""
+        if len(kept) == _SALT_KEY:
+            return kept
+        files.replace(path, made, 0o600)
+    except OSError as error:
+        log.line(f"warning: salts of unknown users change with each start: {error}")
+    return made
 
 
 def _make_folder(place: Place) -> None:

@@ -2,14 +2,15 @@
 
     checkpassword program argument ...        (https://cr.yp.to/checkpwd/interface.html)
 
-Descriptor 3 gives user, password and a time stamp, each with a NUL behind it. If the password is right, the
-program is run as the account's user, in his home.
+Descriptor 3 gives user, password, or APOP's digest (RFC 1939 7), and a time stamp, each with a NUL behind it.
+If it is right, the program is run as the account's user, in his home.
 """
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
-from appliance.accounts.client import POP3, check
+from appliance.accounts.client import POP3, Question, check
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.system.place import Place
 from appliance.system.privileges import Identity, become_identity, is_root
@@ -17,13 +18,18 @@ from appliance.system.privileges import Identity, become_identity, is_root
 LIMIT = 512  # bytes on descriptor 3
 WRONG, MISUSED, TRY_LATER = 1, 2, 111
 
+_DIGEST = re.compile(rb"[0-9a-f]{32}")
 
-def parse_told(told: bytes) -> tuple[bytes, bytes]:
-    """User and password; FormatError unless three strings, each with its NUL, were told."""
+
+def questions_of(told: bytes, address: bytes) -> Iterator[Question]:
+    """What to ask authd until it says yes; FormatError unless three strings, each with its NUL, came."""
     fields = told.split(b"\0")
     if len(told) > LIMIT or len(fields) < 4:
         raise FormatError("descriptor 3 must give user, password and time stamp")
-    return fields[0], fields[1]
+    user, password, stamp = fields[:3]
+    if _DIGEST.fullmatch(password) and stamp:  # which is not told: first of all it is no guess at a password
+        yield Question(user, password, POP3, address, b"APOP", stamp)
+    yield Question(user, password, POP3, address)
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
@@ -31,9 +37,9 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     if not argv:
         return MISUSED
     try:
-        user, password = parse_told(_read_all())
-        address = os.fsencode(environ.get("TCPREMOTEIP", ""))
-        account = check(Place.from_environ(environ).socket("authd"), user, password, POP3, address)
+        authd = Place.from_environ(environ).socket("authd")
+        questions = questions_of(_read_all(), os.fsencode(environ.get("TCPREMOTEIP", "")))
+        account = next((found for found in (check(authd, each) for each in questions) if found), None)
     except Temporary:
         return TRY_LATER
     except (FormatError, OSError):

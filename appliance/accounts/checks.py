@@ -1,4 +1,4 @@
-"""Owns the decision on a password: what was decided lately, and the seconds that a wrong one costs.
+"""Owns the decision on a login: what was decided lately, and the seconds that a wrong password costs.
 
 argon2 takes some 20 ms of a processor, so verifying is done in threads (argon2 lets go of the interpreter's
 lock), one at a time for each account, and a decision is kept for minutes: a client that comes every minute
@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from appliance.accounts.exchange import Account, Question
+from appliance.accounts.exchange import Account, Beginning, Question, Salt
 from appliance.accounts.hashfiles import HashFiles
-from appliance.accounts.limits import Limits, parse_client
+from appliance.accounts.limits import Limited, Limits, parse_client
 from appliance.accounts.passwords import NOBODYS
+from appliance.accounts.proofs import Proofs, could_prove
 from appliance.accounts.table import EXTERNAL, Entry, Table
 from appliance.formats.outcome import Temporary
 from appliance.formats.passwordhash import costs_as
@@ -57,13 +58,20 @@ class Checks:
     """Answers questions about passwords."""
 
     def __init__(
-        self, verify: Verify, limits: Limits, *, has_program: bool = False, delay: float = 0.25
+        self,
+        verify: Verify,
+        proofs: Proofs,
+        limits: Limits,
+        *,
+        has_program: bool = False,
+        delay: float = 0.25,
     ) -> None:
         """`delay`: seconds a first wrong password costs; each further one twice as many, up to 16 times.
 
         `has_program`: whether `verify` has somebody to ask about EXTERNAL.
         """
         self._verify = verify
+        self._proofs = proofs
         self._limits = limits
         self._has_program = has_program
         self._delay = delay
@@ -75,6 +83,7 @@ class Checks:
         self._decisions: OrderedDict[bytes, _Decision] = OrderedDict()
         self._underway: dict[bytes, asyncio.Task[_Decision | Temporary]] = {}
         self._files = HashFiles()
+        self._files_seen = -1
         self.replace(Table())
 
     def replace(self, table: Table) -> None:
@@ -85,6 +94,7 @@ class Checks:
         hashes = [password.known_hash for entry in table.entries.values() for password in entry.passwords]
         if not self._has_program:
             hashes = [known for known in hashes if known != EXTERNAL]
+        self._stored = hashes
         costs = Counter(map(_costs_as, hashes)).most_common(1)
         self._nobodys = next((known for known in hashes if _costs_as(known) == costs[0][0]), NOBODYS)
 
@@ -96,7 +106,9 @@ class Checks:
     async def answer(self, question: Question) -> Account | None | Temporary:
         """The account, None for an unknown user or a wrong password, or that it cannot be told now."""
         began = self._loop.time()
-        question = question._replace(user=question.user.lower()[: LONGEST_NAME + 1])
+        question = question._replace(user=_known_as(question.user))
+        if question.mechanism:
+            return await self._answer_proof(question, began)
         user, password, address = question.user, question.password, parse_client(question.address)
         refusal = self._limits.refusal(address, user, password)
         if refusal is not None:
@@ -112,10 +124,51 @@ class Checks:
         if entry is not None and hashes and decision.is_right:
             self._limits.succeeded(address, user, password)
             return entry.account
-        for limited in self._limits.failed(address, user, password):
-            log.line(f"limited: {limited.name} until {limited.ends}: too many wrong passwords")
+        _tell(self._limits.failed(address, user, password))
         await asyncio.sleep(began + decision.pause - self._loop.time())
         return None
+
+    def salt(self, beginning: Beginning) -> Salt:
+        """What SCRAM begins with for a user, known or not."""
+        question = Question(_known_as(beginning.user), b"", beginning.scope, beginning.address)
+        stored = self._hashes(self._entries.get(question.user), question)
+        self._files.look(self._loop.time())
+        if self._files_seen != self._files.changes:
+            self._files_seen = self._files.changes
+            self._proofs.replace([*self._stored, *self._files.stored()])
+        return self._proofs.salt(question.user, stored)
+
+    async def _answer_proof(self, question: Question, began: float) -> Account | None | Temporary:
+        """The same for who proves that he knows the password: quickly told, so there is nothing to keep."""
+        user, address = question.user, parse_client(question.address)
+        entry = self._entries.get(user)
+        stored = self._hashes(entry, question)
+        proof = await self._proofs.maybe_proof(question, stored)
+        refusal = self._limits.refusal(address, user, b"" if proof is None else proof.password)
+        if refusal is not None:
+            await asyncio.sleep(self._delay)
+            return refusal
+        if entry is not None and proof is not None:
+            self._limits.succeeded(address, user, proof.password)
+            self._tries_at(user).failures = 0
+            return entry.account._replace(signature=proof.signature)
+        pause = self._pause_of_wrong_proof(question, stored)
+        await asyncio.sleep(began + pause - self._loop.time())
+        return None
+
+    def _pause_of_wrong_proof(self, question: Question, stored: list[str]) -> float:
+        """Count it; gives its seconds. No two are alike, so each counts as another wrong password would.
+
+        Where the account's owner was lately it may be his own device, with an old password: not counted at
+        his account; not at all if nothing could be proved: there are clients that try SCRAM before PLAIN.
+        """
+        user, address = question.user, parse_client(question.address)
+        is_his_place = self._limits.is_trusted(address, user)
+        if is_his_place and not could_prove(question.mechanism, stored):
+            return self._delay
+        unlike = secrets.token_bytes(16)
+        _tell(self._limits.failed(address, user, unlike, at_account=not is_his_place))
+        return self._pause(self._tries_at(user))
 
     def _hashes(self, entry: Entry | None, question: Question) -> list[str]:
         """The hashes that count for this question, EXTERNAL where a program is to be asked."""
@@ -169,9 +222,14 @@ class Checks:
         if is_right and hashes:
             tries.failures = 0
             return _Decision(True, 0.0)
+        return _Decision(is_right, self._pause(tries))
+
+    def _pause(self, tries: _Tries) -> float:
+        """The seconds that one more failure costs."""
+        now = self._loop.time()
         tries.failures = tries.failures + 1 if now - tries.last < FORGIVEN_SECONDS else 1
         tries.last = now
-        return _Decision(is_right, self._delay * min(1 << (tries.failures - 1), 16))
+        return self._delay * min(1 << (tries.failures - 1), 16)
 
     async def _is_one_of(self, hashes: list[str], question: Question) -> bool:
         for known in hashes:
@@ -187,6 +245,15 @@ class Checks:
                 self._tries.popitem(last=False)
         self._tries.move_to_end(user)
         return tries
+
+
+def _known_as(user: bytes) -> bytes:
+    return user.lower()[: LONGEST_NAME + 1]
+
+
+def _tell(limited: list[Limited]) -> None:
+    for each in limited:
+        log.line(f"limited: {each.name} until {each.ends}: too many wrong passwords")
 
 
 def _costs_as(known_hash: str) -> str:

@@ -1,6 +1,7 @@
 """Owns the files of password hashes that others keep, as they are known: taken up when they change."""
 
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from appliance.formats.passwordfile import LARGEST, parse_hashes
@@ -23,19 +24,30 @@ class HashFiles:
     def __init__(self) -> None:
         self._files: dict[str, tuple[_State | None, dict[bytes, str]]] = {}
         self._looked = float("-inf")
+        self.changes = 0
+        """Counts how often another content was read."""
 
     def watch(self, paths: list[str]) -> None:
         """Have these files count, and no others; the first of them that has a name decides."""
         self._files = {path: self._files.get(path, (None, {})) for path in paths}
         self._looked = float("-inf")
+        self.changes += 1
 
-    def find(self, name: bytes, now: float) -> str | None:
-        """The hash of a lower-cased name, None if it is in no file; `now` in seconds of any clock."""
+    def look(self, now: float) -> None:
+        """Take up what has changed; `now` in seconds of any clock."""
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
             for path in self._files:
                 self._look(path)
+
+    def find(self, name: bytes, now: float) -> str | None:
+        """The hash of a lower-cased name, None if it is in no file; `now` as to `look`."""
+        self.look(now)
         return next((hashes[name] for _, hashes in self._files.values() if name in hashes), None)
+
+    def stored(self) -> Iterator[str]:
+        """What they say of all names, as it was at the last look."""
+        return (stored for _, hashes in self._files.values() for stored in hashes.values())
 
     def _look(self, path: str) -> None:
         """Read a file that has changed; one that cannot be read leaves what was known in force."""
@@ -58,3 +70,4 @@ class HashFiles:
             log.line(f"warning: passwords: {path}: {fault}")
         log.line(f"status: passwords {len(hashes)} in {path}")
         self._files[path] = (state, hashes)
+        self.changes += 1

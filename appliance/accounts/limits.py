@@ -103,6 +103,12 @@ class Limits:
             return REFUSED
         return None if trusted.is_open or self._mark(account, password) in trusted.marks else REFUSED
 
+    def is_trusted(self, address: Address | None, user: bytes) -> bool:
+        """Whether somebody was right at this account from there lately, and no stranger comes from there."""
+        trusted = self._trusted.get((client_name(address), _text(user)))
+        is_recent = trusted is not None and trusted.last + TRUSTED_SECONDS > self._clock()
+        return is_recent and not self._is_everybody(address)
+
     def succeeded(self, address: Address | None, user: bytes, password: bytes) -> None:
         """A right password."""
         client, account, now = client_name(address), _text(user), self._clock()
@@ -122,8 +128,10 @@ class Limits:
             self._good.popitem(last=False)
         self.is_changed = True
 
-    def failed(self, address: Address | None, user: bytes, password: bytes) -> list[Limited]:
-        """A wrong password; gives who is limited from now on."""
+    def failed(
+        self, address: Address | None, user: bytes, password: bytes, *, at_account: bool = True
+    ) -> list[Limited]:
+        """A wrong password; gives who is limited from now on. `at_account`: it counts there as well."""
         client, account, now = client_name(address), _text(user), self._clock()
         mark = self._mark(account, password)[:_MARK].hex()
         trusted = self._trusted.get((client, account))
@@ -135,7 +143,8 @@ class Limits:
             if client in self._good and self._good[client] + TRUSTED_SECONDS > now:
                 most *= TRUSTED_TIMES
             limited += self._count(self._addresses, client, mark, most)
-        limited += self._count(self._accounts, account, mark, MOST_AT_ACCOUNT)
+        if at_account:
+            limited += self._count(self._accounts, account, mark, MOST_AT_ACCOUNT)
         return limited
 
     def limited(self) -> list[Limited]:

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Mapping
 
-from appliance.accounts.client import POP3, Account, check_async
+from appliance.accounts.client import POP3, Account, Question, check_async
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.pop3.handover import (
@@ -81,7 +81,7 @@ class Pop3d:
         user, password, address = credentials
         who = f"{user.decode('utf-8', 'backslashreplace')} from {address.decode('utf-8', 'backslashreplace')}"
         try:
-            account = await check_async(self._authd, user, password, POP3, address)
+            account = await check_async(self._authd, Question(user, password, POP3, address))
         except Temporary as error:
             log.line(f"deferral: {who}: {error.sentence}")
             return replies.TRY_LATER

@@ -192,7 +192,8 @@ class Worker:
         self._watch = Watch(Control(place.control))
 
     async def _check_password(self, user: bytes, password: bytes, address: bytes) -> bytes | None:
-        account = await client.check_async(self._place.socket("authd"), user, password, client.SMTP, address)
+        question = client.Question(user, password, client.SMTP, address)
+        account = await client.check_async(self._place.socket("authd"), question)
         return None if account is None else account.name
 
     def reload(self) -> None:

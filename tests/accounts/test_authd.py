@@ -1,5 +1,6 @@
 """Owns the tests of authd as a process."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts import orders
-from appliance.accounts.client import check
+from appliance.accounts.client import Beginning, Salt, check, salt_async
 from appliance.accounts.exchange import Question, format_question, parse_answer
 from appliance.accounts.limits import MOST_FROM_ADDRESS
 from appliance.formats.frame import FrameBuffer, format_frame
 from appliance.formats.outcome import Temporary
 from appliance.system.privileges import IDENTITIES, is_root
+from tests.support import scram_client
 from tests.support.pop3_rig import OWNER, Pop3Rig, pop3_rig
 from tests.support.waiting import wait_for
 
@@ -32,14 +34,14 @@ def rig() -> Iterator[Pop3Rig]:
 
 
 def login(rig: Pop3Rig, user: str, password: str, address: bytes = b"") -> bytes | None:
-    account = check(rig.place.socket("authd"), user.encode(), password.encode(), b"pop3", address)
+    account = check(rig.place.socket("authd"), Question(user.encode(), password.encode(), b"pop3", address))
     return None if account is None else account.name
 
 
 def test_the_right_password_gives_the_account_and_its_numbers(rig: Pop3Rig) -> None:
     rig.start("authd")
 
-    account = check(rig.place.socket("authd"), ALICE.encode(), b"secret")
+    account = check(rig.place.socket("authd"), Question(ALICE.encode(), b"secret"))
 
     assert account is not None
     assert (ALICE.encode(), OWNER if is_root() else os.getuid()) == (account.name, account.uid)
@@ -259,3 +261,29 @@ def test_a_program_without_a_known_user_is_a_wrong_call(rig: Pop3Rig) -> None:
 
     assert 100 == rig.running["authd"].wait(20)
     assert "usage: authd [USER PROGRAM" in rig.log
+
+
+def test_a_proof_is_taken_and_the_salt_of_an_unknown_user_outlives_a_restart(rig: Pop3Rig) -> None:
+    line = rig.entries[ALICE]
+    rig.entries[ALICE] = line.replace(line.split(b":")[1], b"{PLAIN}secret")
+    rig.write_passwords()
+
+    def salts() -> list[Salt]:
+        rig.start("authd")
+        path = rig.place.socket("authd")
+        return [asyncio.run(salt_async(path, Beginning(name))) for name in (ALICE.encode(), b"zed@a.test")]
+
+    before = salts()
+    said = b"r=%bx,s=%b,i=%d" % (scram_client.NONCE, before[0].text, before[0].iterations)
+    message = scram_client.message(ALICE.encode(), said)
+    proof = scram_client.proof(b"secret", said, message)
+    question = Question(ALICE.encode(), proof, mechanism=b"SCRAM-SHA-256", challenge=message)
+    account = check(rig.place.socket("authd"), question)
+    rig.stop()
+
+    assert before == salts()
+    assert account is not None
+    assert scram_client.signature(b"secret", said, message) == account.signature
+    kept = rig.place.state / "authd" / "salts"
+    owner = IDENTITIES["qmailp"].uid if is_root() else os.getuid()
+    assert (owner, 0o600, 32) == (kept.stat().st_uid, stat.S_IMODE(kept.stat().st_mode), kept.stat().st_size)

@@ -1,5 +1,6 @@
 """Owns the tests of the program checkpassword."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.accounts.checkpassword import parse_told
+from appliance.accounts.checkpassword import questions_of
 from appliance.formats.outcome import FormatError
 from appliance.system.privileges import is_root
 from tests.support.pop3_rig import OWNER, Pop3Rig, pop3_rig
@@ -69,6 +70,22 @@ def test_what_is_wrong_and_what_is_misuse_is_told_by_the_exit_code(
     assert code == checkpassword(rig, told, "/bin/true").returncode
 
 
+def test_the_digest_of_a_stored_secret_is_as_good_as_the_password(rig: Pop3Rig) -> None:
+    line = rig.entries["alice@example.test"]
+    rig.entries["carol"] = line.replace(b"alice@", b"carol@").replace(line.split(b":")[1], b"{PLAIN}tanstaaf")
+    rig.write_passwords()
+    rig.running["authd"].send_signal(signal.SIGHUP)
+    wait_for(lambda: "status: accounts 2" in rig.log)
+    stamp = b"<1896.697170952@dbc.mtview.ca.us>"
+    digests = [b"c4c9334bac560ecc979e58001b3e22fb", hashlib.md5(b"<1.2@h>tanstaaf").hexdigest().encode()]
+
+    told = [b"carol@example.test\0%b\0%b\0" % (digest, stamp) for digest in (*digests, b"tanstaaf")]
+    codes = [checkpassword(rig, each, "/bin/true").returncode for each in told]
+
+    del rig.entries["carol"]
+    assert [0, 1, 0] == codes
+
+
 def test_without_a_program_it_is_misused(rig: Pop3Rig) -> None:
     assert 2 == checkpassword(rig, b"alice@example.test\0secret\0<1.2@h>\0").returncode
 
@@ -109,7 +126,7 @@ def test_a_program_that_is_not_there_and_an_authd_that_is_not_there_are_temporar
 def test_any_bytes_are_user_and_password_or_this_one_error(told: bytes) -> None:
     """Whatever descriptor 3 gives, it is two strings without NUL or FormatError."""
     try:
-        user, password = parse_told(told)
+        *_, last = questions_of(told, b"")
     except FormatError:
         return
-    assert told.startswith(user + b"\0" + password + b"\0")
+    assert told.startswith(last.user + b"\0" + last.password + b"\0")

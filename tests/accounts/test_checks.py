@@ -1,6 +1,7 @@
 """Owns the tests of decisions on passwords: right, wrong, kept, slowed, bounded."""
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,16 @@ import pytest
 
 from appliance.accounts import checks, hashfiles
 from appliance.accounts.checks import TOO_MANY, Checks
-from appliance.accounts.exchange import Account, Question
-from appliance.accounts.limits import MOST_AT_ACCOUNT, MOST_FROM_ADDRESS, REFUSED, Limits
+from appliance.accounts.exchange import Account, Beginning, Question, Salt
+from appliance.accounts.limits import MOST_AT_ACCOUNT, MOST_FROM_ADDRESS, REFUSED, TRUSTED_TIMES, Limits
 from appliance.accounts.passwords import hash_password, verify
+from appliance.accounts.proofs import Proofs
 from appliance.accounts.table import EXTERNAL, Entry, Password, Table
 from appliance.formats.outcome import Temporary
+from appliance.formats.scram import Keys, format_keys, make_keys
+from tests.support import scram_client
 from tests.support.hashes import HASHES
+from tests.support.scram_client import NONCE, cram_md5
 
 ALICE = Account(b"alice@example.test", 5000, 5000, b"/mail/alice", b"Maildir")
 
@@ -37,6 +42,13 @@ def secret(password: bytes = b"secret") -> Table:
     return table(Password(hash_of(password)))
 
 
+def proofs() -> Proofs:
+    async def made(password: bytes, salt: bytes, iterations: int) -> Keys:
+        return make_keys(password, salt, iterations)
+
+    return Proofs(made, b"k" * 32)
+
+
 def play(story: Callable[[Checks], Awaitable[Any]], delay: float = 0.0, known: Table | None = None) -> Any:
     """What a story gives that is told with alice and her password, secret."""
 
@@ -47,7 +59,7 @@ def play(story: Callable[[Checks], Awaitable[Any]], delay: float = 0.0, known: T
             async def check(known_hash: str, question: Question) -> bool:
                 return await loop.run_in_executor(pool, verify, known_hash, question.password)
 
-            asked = Checks(check, Limits(), delay=delay)
+            asked = Checks(check, proofs(), Limits(), delay=delay)
             asked.replace(known or secret())
             return await story(asked)
 
@@ -240,7 +252,7 @@ def test_a_program_is_asked_once_and_for_unknown_users_alike() -> None:
         return question.password == b"secret"
 
     async def story() -> list[object]:
-        asked = Checks(ask, Limits(), has_program=True, delay=0.0)
+        asked = Checks(ask, proofs(), Limits(), has_program=True, delay=0.0)
         asked.replace(table(Password(EXTERNAL)))
         users = [ALICE.name, ALICE.name, b"zed", b"zed"]
         return [await asked.answer(Question(user, b"secret")) for user in users]
@@ -255,7 +267,7 @@ def test_what_a_program_cannot_tell_is_temporary_and_not_remembered() -> None:
 
     async def story() -> list[object]:
         limits = Limits()
-        asked = Checks(ask, limits, has_program=True, delay=0.0)
+        asked = Checks(ask, proofs(), limits, has_program=True, delay=0.0)
         asked.replace(table(Password(EXTERNAL)))
         answers = [await asked.answer(Question(ALICE.name, b"%d" % n, b"", b"192.0.2.1")) for n in range(40)]
         return [*{str(answer) for answer in answers}, limits.limited()]
@@ -271,7 +283,7 @@ def test_an_unknown_user_is_verified_as_most_known_ones_are() -> None:
         return True
 
     async def story() -> object:
-        asked = Checks(ask, Limits(), delay=0.0)
+        asked = Checks(ask, proofs(), Limits(), delay=0.0)
         sorts = (HASHES["yescrypt"], HASHES["bcrypt"], HASHES["yescrypt"])
         asked.replace(table(*(Password(known) for known in sorts)))
         return await asked.answer(Question(b"zed", b"secret"))
@@ -313,11 +325,142 @@ def test_who_waited_while_the_limit_was_reached_learns_nothing() -> None:
         return question.password == b"secret"
 
     async def tell() -> object:
-        asked = Checks(slow_for_alice, Limits(), delay=0.0)
+        asked = Checks(slow_for_alice, proofs(), Limits(), delay=0.0)
         asked.replace(secret())
         return await story(asked)
 
     assert REFUSED == asyncio.run(tell())
+
+
+STAMP = b"<1.2@h>"
+STORED = "{PLAIN}secret"
+
+
+def digest(password: bytes, user: bytes = ALICE.name, address: bytes = b"192.0.2.66") -> Question:
+    """Somebody who proves by CRAM-MD5 that he knows that password."""
+    return Question(user, cram_md5(password, STAMP), b"smtp", address, b"CRAM-MD5", STAMP)
+
+
+def test_who_proves_that_he_knows_the_password_is_let_in_and_others_are_not() -> None:
+    async def story(asked: Checks) -> list[object]:
+        questions = (
+            digest(b"secret"),
+            digest(b"wrong"),
+            digest(b"secret", b"zed"),
+            digest(b"secret", b"ALICE@example.TEST"),
+        )
+        return [await asked.answer(question) for question in questions]
+
+    assert [ALICE, None, None, ALICE] == play(story, known=table(Password(STORED)))
+
+
+def test_scram_gets_the_servers_last_word_with_the_account() -> None:
+    async def story(asked: Checks) -> tuple[object, bytes]:
+        salt = asked.salt(Beginning(ALICE.name, b"smtp"))
+        said = b"r=%bx,s=%b,i=%d" % (NONCE, salt.text, salt.iterations)
+        message = scram_client.message(ALICE.name, said)
+        proof = scram_client.proof(b"secret", said, message)
+        question = Question(ALICE.name, proof, b"smtp", b"", b"SCRAM-SHA-256", message)
+        return await asked.answer(question), scram_client.signature(b"secret", said, message)
+
+    account, signature = play(
+        story, known=table(Password(format_keys(make_keys(b"secret", b"salt-salt", 4096))))
+    )
+
+    assert ALICE._replace(signature=signature) == account
+
+
+@pytest.mark.parametrize("limit", [{"scopes": ("pop3",)}, {"expires": "2001-01-01"}, {"networks": ()}])
+def test_a_stored_secret_has_the_limits_of_any_password(limit: dict[str, Any]) -> None:
+    networks = (ipaddress.ip_network("10.0.0.0/8"),) if "networks" in limit else ()
+    known = Password(STORED, **{**limit, "networks": networks})
+
+    async def story(asked: Checks) -> object:
+        return await asked.answer(digest(b"secret"))
+
+    assert play(story, known=table(known)) is None
+    assert ALICE == play(story, known=table(known, Password(STORED)))
+
+
+def test_a_salt_for_somebody_unknown_looks_as_one_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "passwd"
+    path.write_text(f"alice@example.test:{format_keys(make_keys(b'x', b'nine-long', 5000))}\n")
+
+    async def story(asked: Checks) -> list[Salt]:
+        return [asked.salt(Beginning(name)) for name in (b"zed", ALICE.name, b"ZED")]
+
+    unknown, known, again = play(story, known=table(Password(EXTERNAL), files=[str(path)]))
+
+    assert (5000, 5000, len(known.text), unknown) == (
+        unknown.iterations,
+        known.iterations,
+        len(unknown.text),
+        again,
+    )
+    assert known != unknown
+
+
+def test_a_wrong_proof_costs_as_much_for_somebody_unknown() -> None:
+    async def story(asked: Checks) -> list[float]:
+        took = []
+        for user in (ALICE.name, ALICE.name, b"zed", b"zed"):
+            begin = time.perf_counter()
+            await asked.answer(digest(b"wrong", user))
+            took.append(time.perf_counter() - begin)
+        return took
+
+    first, second, unknown, unknown_again = play(story, 0.1, table(Password(STORED)))
+
+    assert all(0.1 <= each for each in (first, unknown))
+    assert all(0.2 <= each for each in (second, unknown_again))
+
+
+@pytest.mark.parametrize("user", [ALICE.name, b"zed"])
+def test_who_guesses_by_proofs_is_limited_although_no_two_are_alike(user: bytes) -> None:
+    async def story(asked: Checks) -> list[object]:
+        for _ in range(MOST_FROM_ADDRESS):
+            await asked.answer(digest(b"the same", user))
+        return [
+            await asked.answer(each)
+            for each in (digest(b"secret", user), digest(b"secret", user, b"198.51.100.1"))
+        ]
+
+    refused, elsewhere = play(story, known=table(Password(STORED)))
+
+    assert (REFUSED, ALICE if user == ALICE.name else None) == (refused, elsewhere)
+
+
+def test_guesses_by_proofs_from_everywhere_limit_the_account_but_not_who_was_right() -> None:
+    async def story(asked: Checks) -> list[object]:
+        await asked.answer(digest(b"secret", address=b"198.51.100.1"))
+        for number in range(MOST_AT_ACCOUNT):
+            await asked.answer(digest(b"wrong", address=b"203.0.113.%d" % number))
+        questions = [digest(b"secret", address=place) for place in (b"198.51.100.1", b"198.51.100.2")]
+        questions.append(Question(ALICE.name, b"secret", b"smtp", b"198.51.100.1"))
+        return [await asked.answer(question) for question in questions]
+
+    assert [ALICE, REFUSED, ALICE] == play(story, known=table(Password(STORED)))
+
+
+def test_a_client_that_tries_in_vain_before_it_says_the_password_is_never_limited() -> None:
+    async def story(asked: Checks) -> list[object]:
+        plain = Question(ALICE.name, b"secret", b"smtp", b"192.0.2.66")
+        await asked.answer(plain)
+        for _ in range(MOST_FROM_ADDRESS * TRUSTED_TIMES):
+            await asked.answer(digest(b"secret"))
+        return [await asked.answer(each) for each in (plain, plain._replace(address=b"198.51.100.1"))]
+
+    assert [ALICE, ALICE] == play(story)
+
+
+def test_a_device_with_an_old_password_does_not_limit_its_owners_account() -> None:
+    async def story(asked: Checks) -> object:
+        await asked.answer(digest(b"secret"))
+        for _ in range(MOST_AT_ACCOUNT):
+            await asked.answer(digest(b"old"))
+        return await asked.answer(digest(b"secret", address=b"198.51.100.1"))
+
+    assert ALICE == play(story, known=table(Password(STORED)))
 
 
 def test_a_user_of_endless_length_is_not_remembered_whole() -> None:

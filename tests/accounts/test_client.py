@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,8 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from appliance.accounts.client import Account, check, check_async
-from appliance.accounts.exchange import LIMIT, Question, format_answer, parse_question
+from appliance.accounts.client import Account, Beginning, Salt, check, check_async, new_stamp, salt_async
+from appliance.accounts.exchange import (
+    BEGINNING,
+    LIMIT,
+    Question,
+    format_answer,
+    format_salt,
+    parse_beginning,
+    parse_question,
+)
 from appliance.formats.frame import FrameBuffer, format_frame
 from appliance.formats.outcome import Temporary
 
@@ -19,11 +28,11 @@ ALICE = Account(b"alice@example.test", 5000, 5001, b"/mail/alice", b"Maildir")
 
 
 def ask_now(path: Path, password: bytes) -> Account | None:
-    return check(path, b"alice", password, b"pop3", b"192.0.2.1")
+    return check(path, Question(b"alice", password, b"pop3", b"192.0.2.1"))
 
 
 def ask_async(path: Path, password: bytes) -> Account | None:
-    return asyncio.run(check_async(path, b"alice", password, b"pop3", b"192.0.2.1"))
+    return asyncio.run(check_async(path, Question(b"alice", password, b"pop3", b"192.0.2.1")))
 
 
 both = pytest.mark.parametrize("ask", [ask_now, ask_async])
@@ -31,9 +40,9 @@ Ask = Callable[[Path, bytes], Account | None]
 
 
 @contextmanager
-def authd(path: Path, answer: bytes) -> Iterator[list[Question]]:
+def authd(path: Path, answer: bytes) -> Iterator[list[Question | Beginning]]:
     """Takes one question and says what it was told to."""
-    questions: list[Question] = []
+    questions: list[Question | Beginning] = []
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -44,7 +53,9 @@ def authd(path: Path, answer: bytes) -> Iterator[list[Question]]:
                 buffer = FrameBuffer(LIMIT)
                 while not (frames := buffer.receive(connection.recv(LIMIT))):
                     pass
-                questions.append(parse_question(*frames[0]))
+                kind, payload = frames[0]
+                is_salt = kind == BEGINNING
+                questions.append(parse_beginning(payload) if is_salt else parse_question(kind, payload))
                 with contextlib.suppress(BrokenPipeError):  # who hears nonsense need not hear it to its end
                     for start in range(len(answer)):
                         connection.sendall(answer[start : start + 1])
@@ -95,3 +106,26 @@ def test_no_authd_at_all_is_temporary(ask: Ask, tmp_path: Path) -> None:
 @both
 def test_a_password_with_a_nul_is_nobodys_and_asks_nobody(ask: Ask, tmp_path: Path) -> None:
     assert ask(tmp_path / "s", b"sec\0ret") is None
+
+
+BEGUN = Beginning(b"alice", b"pop3", b"192.0.2.1")
+
+
+def test_what_scram_begins_with_is_told(tmp_path: Path) -> None:
+    with authd(tmp_path / "s", format_salt(Salt(4096, b"c2FsdA=="))) as questions:
+        assert Salt(4096, b"c2FsdA==") == asyncio.run(salt_async(tmp_path / "s", BEGUN))
+
+    assert [BEGUN] == questions
+
+
+@pytest.mark.parametrize("answer", [b"", format_answer(None), format_salt(Temporary("later")), b"\xff" * 8])
+def test_a_salt_that_is_not_told_is_temporary(answer: bytes, tmp_path: Path) -> None:
+    with authd(tmp_path / "s", answer), pytest.raises(Temporary):
+        asyncio.run(salt_async(tmp_path / "s", BEGUN))
+
+
+def test_no_two_stamps_are_alike_and_each_is_a_message_id() -> None:
+    stamps = {new_stamp(b"mail.example.test") for _ in range(100)}
+
+    assert 100 == len(stamps)
+    assert all(re.fullmatch(rb"<[0-9a-f]{24}\.[0-9]+@mail\.example\.test>", stamp) for stamp in stamps)

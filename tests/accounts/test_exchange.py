@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 from appliance.accounts.exchange import (
     LIMIT,
     Account,
+    Beginning,
     Question,
+    Salt,
     format_answer,
+    format_beginning,
     format_question,
+    format_salt,
     parse_answer,
+    parse_beginning,
     parse_question,
+    parse_salt,
 )
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Temporary
@@ -27,12 +33,30 @@ def only_frame(wire: bytes) -> tuple[bytes, bytes]:
     return frame
 
 
-@given(field, field, field, field)
-def test_a_question_arrives_as_it_was_asked(user: bytes, password: bytes, scope: bytes, ip: bytes) -> None:
-    """Any four fields without NUL come out as they went in."""
-    question = Question(user, password, scope, ip)
-
+@given(st.builds(Question, field, field, field, field, field, field))
+def test_a_question_arrives_as_it_was_asked(question: Question) -> None:
+    """Any six fields without NUL come out as they went in."""
     assert question == parse_question(*only_frame(format_question(question)))
+
+
+@given(st.builds(Beginning, field, field, field))
+def test_a_question_about_a_salt_arrives_as_it_was_asked(beginning: Beginning) -> None:
+    """Any three fields without NUL come out as they went in."""
+    kind, payload = only_frame(format_beginning(beginning))
+
+    assert (b"S", beginning) == (kind, parse_beginning(payload))
+
+
+@pytest.mark.parametrize("salt", [Salt(4096, b"c2FsdA=="), Salt(1, b"x")])
+def test_a_salt_arrives_as_it_was_told(salt: Salt) -> None:
+    assert salt == parse_salt(*only_frame(format_salt(salt)))
+
+
+def test_a_salt_that_cannot_be_told_now_arrives_with_its_sentence() -> None:
+    told = parse_salt(*only_frame(format_salt(Temporary("later (#4.3.2)"))))
+
+    assert isinstance(told, Temporary)
+    assert "later (#4.3.2)" == told.sentence
 
 
 def test_a_question_that_is_shown_does_not_show_the_password() -> None:
@@ -42,9 +66,11 @@ def test_a_question_that_is_shown_does_not_show_the_password() -> None:
 def test_a_nul_cannot_be_asked_about() -> None:
     with pytest.raises(FormatError):
         format_question(Question(b"alice", b"sec\0ret"))
+    with pytest.raises(FormatError):
+        format_beginning(Beginning(b"ali\0ce"))
 
 
-@pytest.mark.parametrize("answer", [ALICE, None])
+@pytest.mark.parametrize("answer", [ALICE, ALICE._replace(signature=b"cg=="), None])
 def test_an_answer_arrives_as_it_was_given(answer: Account | None) -> None:
     assert answer == parse_answer(*only_frame(format_answer(answer)))
 
@@ -61,9 +87,11 @@ def test_a_temporary_failure_arrives_with_its_sentence() -> None:
     [
         (b"N", b"x"),
         (b"A", b""),
-        (b"A", b"alice\0-1\0" + b"2\0/\0M"),
-        (b"A", b"alice\0" + b"1" * 11 + b"\0" + b"2\0/\0M"),
-        (b"C", b"a\0b\0c\0d"),
+        (b"A", b"alice\0-1\0" + b"2\0/\0M\0"),
+        (b"A", b"alice\0" + b"1" * 11 + b"\0" + b"2\0/\0M\0"),
+        (b"A", b"alice\0" + b"1\0" + b"2\0/\0M"),
+        (b"C", b"a\0b\0c\0d\0e\0f"),
+        (b"K", b"1\0c2FsdA=="),
     ],
 )
 def test_what_is_no_answer_is_told_apart(kind: bytes, payload: bytes) -> None:
@@ -74,6 +102,8 @@ def test_what_is_no_answer_is_told_apart(kind: bytes, payload: bytes) -> None:
 @given(st.binary(min_size=1, max_size=1), st.binary(max_size=60))
 def test_any_frame_is_parsed_or_is_this_one_error(kind: bytes, payload: bytes) -> None:
     """Whatever the frame, parsing gives a value or FormatError."""
-    for parse in (parse_question, parse_answer):
+    for parse in (parse_question, parse_answer, parse_salt):
         with contextlib.suppress(FormatError):
             parse(kind, payload)
+    with contextlib.suppress(FormatError):
+        parse_beginning(payload)

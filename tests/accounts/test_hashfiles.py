@@ -27,6 +27,18 @@ def test_a_changed_file_is_taken_up_within_a_second(tmp_path: Path) -> None:
     assert [YESCRYPT, BCRYPT] == [found.find(b"alice@a.test", now) for now in (100.9, 101.0)]
 
 
+def test_what_all_files_say_is_told_and_how_often_it_changed(tmp_path: Path) -> None:
+    path = write(tmp_path / "passwd", f"alice@a.test:{YESCRYPT}\nbob@a.test:{BCRYPT}\n")
+    found = HashFiles()
+    found.watch([str(path)])
+    before = found.changes
+
+    found.look(1.0)
+    found.look(2.0)
+
+    assert ([YESCRYPT, BCRYPT], before + 1) == (list(found.stored()), found.changes)
+
+
 def test_the_first_file_that_has_a_name_decides(tmp_path: Path) -> None:
     one = write(tmp_path / "one", f"alice@a.test:{YESCRYPT}\n")
     two = write(tmp_path / "two", f"alice@a.test:{BCRYPT}\nbob@a.test:{BCRYPT}\n")

@@ -120,6 +120,26 @@ def test_where_somebody_was_right_others_may_be_wrong_more_often(found: Limits) 
     assert [] == guess(found, MOST_FROM_ADDRESS * TRUSTED_TIMES - 1)
 
 
+def test_a_place_where_somebody_was_right_lately_is_his_but_never_one_that_is_everybodys(
+    found: Limits, clock: Clock
+) -> None:
+    for address in (STRANGER, parse_client(b"172.17.0.1"), parse_client(b"127.0.0.1")):
+        found.succeeded(address, ALICE, b"secret")
+
+    places = [STRANGER, HOME, parse_client(b"172.17.0.1"), parse_client(b"127.0.0.1"), None]
+    assert [True, False, False, False, False] == [found.is_trusted(place, ALICE) for place in places]
+    assert not found.is_trusted(STRANGER, BOB)
+    clock.now += TRUSTED_SECONDS
+    assert not found.is_trusted(STRANGER, ALICE)
+
+
+def test_what_does_not_count_at_an_account_counts_at_the_address(found: Limits) -> None:
+    for number in range(MOST_AT_ACCOUNT):
+        found.failed(STRANGER, ALICE, b"%d" % number, at_account=False)
+
+    assert [None, limits.REFUSED] == [found.refusal(place, ALICE, b"x") for place in (HOME, STRANGER)]
+
+
 def test_trust_ends_after_days(found: Limits, clock: Clock) -> None:
     found.succeeded(STRANGER, ALICE, b"secret")
     clock.now += TRUSTED_SECONDS
