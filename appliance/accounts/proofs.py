@@ -15,7 +15,7 @@ from typing import NamedTuple
 from appliance.accounts.exchange import Question, Salt
 from appliance.accounts.passwords import ITERATIONS, SALT
 from appliance.accounts.table import EXTERNAL
-from appliance.formats.passwordhash import SCRAM, SERVES, form_of, secret_of
+from appliance.formats.passwordhash import SCRAM, form_of, mechanisms_of, secret_of
 from appliance.formats.scram import Keys, maybe_signature, parse_keys
 
 _KEPT = 4096
@@ -105,8 +105,7 @@ class Proofs:
 
 def could_prove(mechanism: bytes, stored: Iterable[str]) -> bool:
     """Whether any answer could have been right."""
-    forms = (form_of(text) for text in stored if text != EXTERNAL)
-    return any(mechanism.decode("latin-1") in SERVES.get(form, ()) for form in forms)
+    return any(mechanism.decode("latin-1") in mechanisms_of(text) for text in stored)
 
 
 def _maybe_digest(question: Question, secret: bytes) -> str | None:

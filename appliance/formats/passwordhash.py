@@ -20,8 +20,7 @@ KNOWN = "argon2id, bcrypt, SHA-512 crypt, yescrypt or SCRAM-SHA-256"
 ARGON2ID, SCRAM, PLAIN = "argon2id", "SCRAM-SHA-256", "PLAIN"
 OURS = (ARGON2ID, SCRAM, PLAIN)
 """The forms that need no crypt(3)."""
-SERVES = {SCRAM: (SCRAM,), PLAIN: (SCRAM, "CRAM-MD5", "APOP")}
-"""The mechanisms that a form serves besides those that send the password itself, which all of them do."""
+_SERVES = {SCRAM: (SCRAM,), PLAIN: (SCRAM, "CRAM-MD5", "APOP")}
 
 _MOST_KIB, _MOST_PASSES, _MOST_LANES = 262144, 16, 16  # argon2's own default is 65536, 3, 4
 _MOST_LOG_ROUNDS = 13  # bcrypt: half a second
@@ -108,6 +107,14 @@ def form_of(text: str) -> str:
 def is_stored(text: str) -> bool:
     """Whether a text in a password file is one of these forms, right or wrong, and not a password."""
     return text.startswith(("$", f"{{{SCRAM}}}", f"{{{PLAIN}}}"))
+
+
+def mechanisms_of(text: str) -> tuple[str, ...]:
+    """What a stored form serves besides a password that is sent, as all do; nothing if it is no form."""
+    try:
+        return _SERVES.get(form_of(text), ())
+    except FormatError:
+        return ()
 
 
 def secret_of(text: str) -> bytes | None:

@@ -19,7 +19,7 @@ from appliance.formats.assign import compile_assign
 from appliance.formats.maildirsize import format_limits
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.formats.senders import format_senders
-from appliance.site import deliveries, passwords, smarthosts, tree
+from appliance.site import deliveries, mechanisms, passwords, smarthosts, tree
 from appliance.site.addresses import Name
 from appliance.site.model import Mailbox, Site
 from appliance.site.names import QMTP
@@ -74,7 +74,7 @@ def planned(site: Site, place: Place, surroundings: Surroundings) -> Plan:
 
 
 def plan(site: Site, place: Place, surroundings: Surroundings, hashes: Mapping[Name, str]) -> Plan:
-    """All files of a tree, without a look at the disk but for the templates and smarthosts' passwords."""
+    """All files of a tree; of the disk only templates, smarthosts' passwords and files of hashes are read."""
     environment = _environment()
     values = _values(site, place, surroundings, hashes)
     texts = {
@@ -142,6 +142,7 @@ def _values(
             for account in deliveries.accounts(site, place, surroundings)
             for told in passwords.fields(_mailbox(site, account.name), hashes.get(account.name))
         ],
+        "mechanisms": mechanisms.lines(site, hashes),
         "asked": [site.logins.user, *site.logins.program] if site.logins.program else [],
         "senders": [line.decode() for line in format_senders(senders(site))],
         "smtp": listeners(surroundings, "smtp", site.listen.smtp) + _submission(site, surroundings),

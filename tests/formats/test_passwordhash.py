@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.formats.outcome import FormatError
-from appliance.formats.passwordhash import costs_as, form_of, is_stored, secret_of
+from appliance.formats.passwordhash import costs_as, form_of, is_stored, mechanisms_of, secret_of
 
 ARGON2ID = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$" + "a" * 43
 BCRYPT = "$2b$10$" + "a" * 53
@@ -112,6 +112,19 @@ def test_what_a_hash_costs_is_told_without_its_salt(text: str, cost: str) -> Non
 )
 def test_only_what_is_stored_as_it_is_is_a_secret(text: str, secret: bytes | None) -> None:
     assert secret == secret_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "mechanisms"),
+    [
+        ("{PLAIN}x", ("SCRAM-SHA-256", "CRAM-MD5", "APOP")),
+        (SCRAM, ("SCRAM-SHA-256",)),
+        (ARGON2ID, ()),
+        ("external", ()),
+    ],
+)
+def test_what_a_form_serves_besides_passwords_is_told(text: str, mechanisms: tuple[str, ...]) -> None:
+    assert mechanisms == mechanisms_of(text)
 
 
 def test_a_stored_form_in_a_password_file_is_told_from_a_password() -> None:
