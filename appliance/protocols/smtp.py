@@ -16,11 +16,10 @@ from appliance.formats.address import Parameters, parse_parameters, path_text, s
 from appliance.formats.header import MOST_HOPS, HopCounter
 from appliance.formats.outcome import FormatError
 from appliance.protocols.lines import LineBuffer
-from appliance.protocols.sasl_server import Authentication, Cancelled, misuses_auth
+from appliance.protocols.sasl_server import Authentication, Cancelled, Challenge, Sasl, misuses_auth
 from appliance.protocols.smtp_events import (
     ENDING,
     Begin,
-    Challenge,
     ChunkEnd,
     Command,
     Event,
@@ -54,14 +53,17 @@ class SmtpServer:
     """One session."""
 
     def __init__(
-        self, limits: Limits, *, offers_tls: bool = False, secure: bool = False, submission: bool = False
+        self, limits: Limits, *, offers_tls: bool = False, secure: bool = False, sasl: Sasl | None = None
     ) -> None:
-        """`secure`: the connection began with TLS; `submission`: AUTH is offered, and asked for."""
+        """`secure`: the connection began with TLS; `sasl`: AUTH is offered so, and asked for: submission."""
         self._limits = limits
         self._offers_tls = offers_tls
-        self._submission = submission
-        self._lines = LineBuffer(max(limits.line, _LONGEST_RESPONSE) if submission else limits.line)
+        self._sasl = sasl
+        self._submission = sasl is not None
+        self._lines = LineBuffer(max(limits.line, _LONGEST_RESPONSE) if sasl else limits.line)
         self._authentication: Authentication | None = None
+        """It waits for a line of the client's; `_pending` waits for what is asked of others."""
+        self._pending: Authentication | None = None
         self._failed_logins = 0
         self.login: bytes | None = None
         self._greeted = False
@@ -132,7 +134,7 @@ class SmtpServer:
         self._begin()
 
     def accept_login(self, name: bytes) -> None:
-        """The peer is who he says; what counts from here on is the name."""
+        """The peer is who he says; what counts from here on is the name. AUTH is at its end."""
         self.login = name
 
     def refuse_login(self) -> None:
@@ -249,7 +251,7 @@ class SmtpServer:
         return Command(Verb.STARTTLS)
 
     def _auth(self, argument: bytes) -> Event:
-        if not self._submission:
+        if self._sasl is None:
             return self._refuse(Fault.UNKNOWN_COMMAND)
         if not self.secure:
             return self._refuse(Fault.AUTH_WITHOUT_TLS)
@@ -261,7 +263,7 @@ class SmtpServer:
             return self._refuse(Fault.TOO_MUCH_CHATTER)
         mechanism, _, initial = argument.partition(b" ")
         try:
-            authentication = Authentication(mechanism)
+            authentication = Authentication(mechanism, self._sasl)
         except FormatError:
             return self._refuse(Fault.AUTH_MECHANISM)
         return self._authenticate(authentication, initial, begins=True)
@@ -274,9 +276,17 @@ class SmtpServer:
             return self._refuse(Fault.AUTH_CANCELLED)
         except FormatError:
             return self._refuse(Fault.AUTH_RESPONSE)
-        if isinstance(event, Challenge):
-            self._authentication = authentication
+        return self._awaiting(authentication, event)
+
+    def _awaiting(self, authentication: Authentication, event: Event) -> Event:
+        self._authentication = authentication if isinstance(event, Challenge) else None
+        self._pending = None if isinstance(event, Challenge) else authentication
         return event
+
+    def tell(self, known: bytes) -> Event:
+        """What comes next in AUTH, once others told what it asked for: see Authentication."""
+        assert self._pending is not None, "nothing was asked for"
+        return self._awaiting(self._pending, self._pending.tell(known))
 
     def _rset(self, _: bytes) -> Event:
         self._forget()

@@ -4,6 +4,7 @@ import enum
 from typing import NamedTuple
 
 from appliance.formats.address import Parameters
+from appliance.protocols import sasl_server
 
 
 class Fault(enum.Enum):
@@ -46,19 +47,6 @@ class Helo(NamedTuple):
 
     name: bytes
     extended: bool
-
-
-class Challenge(NamedTuple):
-    """AUTH wants to know more, and says this, in base64."""
-
-    text: bytes
-
-
-class Login(NamedTuple):
-    """AUTH: answer with `accept_login` or `refuse_login`."""
-
-    user: bytes
-    password: bytes
 
 
 class Mail(NamedTuple):
@@ -115,4 +103,5 @@ class Refused(NamedTuple):
     fault: Fault
 
 
-Event = Helo | Challenge | Login | Mail | Recipient | Begin | Text | ChunkEnd | Command | Refused
+Event = Helo | sasl_server.Event | Mail | Recipient | Begin | Text | ChunkEnd | Command | Refused
+"""To sasl_server's Login and Proven the answer is `accept_login` or `refuse_login`, or what `tell` gives."""

@@ -7,15 +7,18 @@ import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
+from appliance.accounts.client import new_stamp
 from appliance.formats.address import LONGEST
 from appliance.formats.envelope import Envelope
 from appliance.formats.logline import safe_text
 from appliance.formats.outcome import Report, Temporary, Verdict
 from appliance.formats.received import format_submitted
+from appliance.protocols import sasl_server, scram
 from appliance.protocols import smtp_events as said
-from appliance.protocols.sasl_server import MECHANISMS
+from appliance.protocols.sasl_server import Sasl
 from appliance.protocols.smtp import SmtpServer
 from appliance.receive import replies
 from appliance.receive.incoming import Incoming, Queue, own_name, received_line
@@ -63,14 +66,19 @@ class Conversation:
         """`environment` is tcp-environ(5) with what the rules set; `secure`: it began with TLS."""
         self._desk = desk
         self._environment = environment
+        self._sasl = Sasl.of(desk.policy.mechanisms, partial(new_stamp, own_name(environment)))
         self.session = SmtpServer(
-            desk.policy.limits, offers_tls=desk.offers_tls, secure=secure, submission=submission
+            desk.policy.limits,
+            offers_tls=desk.offers_tls,
+            secure=secure,
+            sasl=self._sasl if submission else None,
         )
         self.wants_tls = False
         """The last reply was the 220 to STARTTLS: what comes next is TLS."""
         self._policy: Policy | None = None
         self._terms = Terms(None, 0, frozenset())
         self._bad_sender = False
+        self._login_name = b""
         self._submission: Submission | None = None
         self._incoming: Incoming | None = None
         self._received_for: tuple[bytes, bytes, int] | None = None
@@ -138,25 +146,48 @@ class Conversation:
         if self._desk.offers_tls and not self.session.secure:
             extensions.append(b"STARTTLS")
         if self.session.offers_auth:
-            extensions.append(b"AUTH " + MECHANISMS)
+            extensions.append(b"AUTH " + b" ".join(self._sasl.mechanisms))
         return replies.ehlo(policy.greeting, extensions)
 
-    def _challenge(self, event: said.Challenge) -> Reply:
-        return replies.challenge(event.text)
+    @property
+    def _office(self) -> Office:
+        assert self._desk.office is not None  # whoever listens for submission has one
+        return self._desk.office
 
-    async def _login(self, event: said.Login) -> Reply:
-        office = self._desk.office
+    def _challenge(self, event: sasl_server.Challenge) -> Reply:
+        return replies.challenge(event.encoded)
+
+    async def _salt(self, event: sasl_server.SaltWanted) -> Reply:
         try:
-            assert office is not None  # whoever listens for submission has one
-            name = await office.check_password(event.user, event.password, self._peer().encode())
+            salt = await self._office.salt(event.user, self._peer().encode())
         except Temporary as error:
-            log.line(f"deferral: {self._peer()} {safe_text(event.user[:LONGEST])}: {error.sentence}")
-            return replies.CANNOT_LOG_IN
-        if name is None:
+            return self._put_off(event.user, error)
+        return self._go_on(scram.format_salt(*salt))
+
+    def _go_on(self, known: bytes) -> Reply:
+        event = self.session.tell(known)
+        assert isinstance(event, sasl_server.Challenge)
+        return self._challenge(event)
+
+    def _put_off(self, user: bytes, error: Temporary) -> Reply:
+        log.line(f"deferral: {self._peer()} {safe_text(user[:LONGEST])}: {error.sentence}")
+        return replies.CANNOT_LOG_IN
+
+    async def _login(self, event: sasl_server.Login) -> Reply:
+        try:
+            account = await self._office.check(event, self._peer().encode())
+        except Temporary as error:
+            return self._put_off(event.user, error)
+        if account is None:
             self.session.refuse_login()
             return self._refuse(replies.WRONG_LOGIN, event.user[:LONGEST])
+        self._login_name = account.name
+        return self._go_on(account.signature) if account.signature else self._admit()
+
+    def _admit(self, _: sasl_server.Proven | None = None) -> Reply:
+        name = self._login_name
         self.session.accept_login(name)
-        self._submission = Submission(name, office.rates, self._desk.clock)
+        self._submission = Submission(name, self._office.rates, self._desk.clock)
         self._environment = {**self._environment, "RELAYCLIENT": ""}
         log.line(f"login {safe_text(name)} from {self._peer()}")
         return replies.LOGGED_IN
@@ -298,6 +329,8 @@ class Conversation:
 
     def _fault(self, event: said.Refused) -> Reply:
         reply = replies.FAULTS[event.fault]
+        if event.fault is said.Fault.AUTH_MECHANISM:
+            reply = replies.auth_is_by(self._sasl.mechanisms)
         return self._refuse(reply, event.fault.name.encode()) if self.session.ended else reply
 
 
@@ -316,8 +349,10 @@ _COMMANDS = {
 }
 _ANSWERS: dict[type, Callable[[Conversation, Any], Reply | None | Awaitable[Reply | None]]] = {
     said.Helo: Conversation._helo,
-    said.Challenge: Conversation._challenge,
-    said.Login: Conversation._login,
+    sasl_server.Challenge: Conversation._challenge,
+    sasl_server.SaltWanted: Conversation._salt,
+    sasl_server.Login: Conversation._login,
+    sasl_server.Proven: Conversation._admit,
     said.Mail: Conversation._mail,
     said.Recipient: Conversation._recipient,
     said.Begin: Conversation._begin,

@@ -52,6 +52,8 @@ class Policy:
     has_quotas: bool = False
     """Whether a mailbox may be full."""
     submission: Conditions = NOTHING_SAID
+    mechanisms: bytes = b""
+    """Words: what AUTH is offered by on submission, besides PLAIN and LOGIN."""
 
     @classmethod
     def read(cls, place: Place) -> "Policy":
@@ -74,6 +76,7 @@ class Policy:
             users=CdbFile(place.users / "cdb"),
             has_quotas=bool(control.lines("quotas")),
             submission=Conditions.read(control),
+            mechanisms=control.table("saslmechanisms").get(b"smtp", b""),
         )
 
     def terms(self, environment: Mapping[str, str]) -> Terms:

@@ -5,7 +5,6 @@ replies to it carry the code in front (RFC 2034); one that said HELO, or nothing
 byte for byte.
 """
 
-import base64
 import math
 import re
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 from appliance.formats.date822 import format_date
 from appliance.formats.outcome import Report, Verdict
+from appliance.protocols.sasl_server import Sasl
 from appliance.protocols.smtp_events import Fault
 
 _STATUS = re.compile(rb"\(#([245]\.\d{1,3}\.\d{1,3})\)")
@@ -70,8 +70,13 @@ def chunk(size: int) -> Reply:
 
 
 def challenge(text: bytes) -> Reply:
-    """AUTH asks for more (RFC 4954 4)."""
-    return _always(b"334 %s\r\n" % base64.b64encode(text))
+    """AUTH asks for more, in base64 (RFC 4954 4)."""
+    return _always(b"334 %s\r\n" % text)
+
+
+def auth_is_by(mechanisms: Iterable[bytes]) -> Reply:
+    """The client wants a mechanism that is not offered."""
+    return reply(504, b"AUTH is by %b here (#5.5.4)" % b" or by ".join(mechanisms))
 
 
 def not_his(login: bytes, address: bytes, *, in_header: bool = False) -> Reply:
@@ -165,7 +170,7 @@ FAULTS = {
     Fault.LOGIN_FIRST: reply(530, b"AUTH first, with the password of your mailbox (#5.7.0)"),
     Fault.AUTH_WITHOUT_TLS: reply(538, b"no password in the clear, STARTTLS first (#5.7.11)"),
     Fault.AUTH_OUT_OF_ORDER: reply(503, b"AUTH comes once, and before MAIL (#5.5.1)"),
-    Fault.AUTH_MECHANISM: reply(504, b"AUTH is by PLAIN or by LOGIN here (#5.5.4)"),
+    Fault.AUTH_MECHANISM: auth_is_by(Sasl().mechanisms),
     Fault.AUTH_RESPONSE: reply(501, b"that is no response in base64 (#5.5.2)"),
     Fault.AUTH_CANCELLED: reply(501, b"authentication cancelled (#5.7.0)"),
     Fault.TOO_SOON: reply(554, b"you spoke before my greeting (#5.5.0)"),

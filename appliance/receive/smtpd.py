@@ -17,6 +17,7 @@ from appliance.accounts import client
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tcpserver, tls
 from appliance.net.tcpserver import BoundListener, Connection
+from appliance.protocols.sasl_server import Login
 from appliance.queue.async_client import AsyncQueueClient
 from appliance.receive import replies
 from appliance.receive.conversation import Conversation, Desk
@@ -185,16 +186,20 @@ class Worker:
             self._recipients,
             time.time,
             offers_tls=tls_context is not None,
-            office=Office(self._check_password, Rates(place.rates)),
+            office=Office(self._check, self._salt, Rates(place.rates)),
         )
         self.template = dict(SMTP(object(), tls_context=tls_context, hostname="", loop=self.loop).__dict__)
         self.template["_timeout_handle"] = self.loop.call_later(0, lambda: None)
         self._watch = Watch(Control(place.control))
 
-    async def _check_password(self, user: bytes, password: bytes, address: bytes) -> bytes | None:
-        question = client.Question(user, password, client.SMTP, address)
-        account = await client.check_async(self._place.socket("authd"), question)
-        return None if account is None else account.name
+    async def _check(self, login: Login, address: bytes) -> client.Account | None:
+        user, password, mechanism, challenge = login
+        question = client.Question(user, password, client.SMTP, address, mechanism, challenge)
+        return await client.check_async(self._place.socket("authd"), question)
+
+    async def _salt(self, user: bytes, address: bytes) -> client.Salt:
+        beginning = client.Beginning(user, client.SMTP, address)
+        return await client.salt_async(self._place.socket("authd"), beginning)
 
     def reload(self) -> None:
         """Read the control files again: sessions go on by the new ones with their next transaction."""

@@ -4,9 +4,11 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from appliance.accounts.client import Account, Salt
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.senders import Senders, may_send_as, parse_senders
 from appliance.formats.submitted import SubmittedHeader, authors
+from appliance.protocols.sasl_server import Login
 from appliance.receive import replies
 from appliance.receive.rates import Rate, Rates
 from appliance.receive.replies import Reply
@@ -44,8 +46,10 @@ NOTHING_SAID = Conditions({}, False, False, Rate())
 class Office(NamedTuple):
     """What all sessions share."""
 
-    check_password: Callable[[bytes, bytes, bytes], Awaitable[bytes | None]]
-    """By user, password and the client's address: the login's name, or None; Temporary."""
+    check: Callable[[Login, bytes], Awaitable[Account | None]]
+    """By what was said at the client's address: whose account that is, if anybody's; Temporary."""
+    salt: Callable[[bytes, bytes], Awaitable[Salt]]
+    """By user and the client's address: what SCRAM begins with; Temporary."""
     rates: Rates
 
 

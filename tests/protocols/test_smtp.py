@@ -8,16 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.formats.address import Parameters
+from appliance.protocols.sasl_server import CRAM_MD5, SCRAM, Challenge, Login, Proven, SaltWanted, Sasl
 from appliance.protocols.smtp import Limits, SmtpServer
 from appliance.protocols.smtp_events import (
     Begin,
-    Challenge,
     ChunkEnd,
     Command,
     Event,
     Fault,
     Helo,
-    Login,
     Mail,
     Recipient,
     Refused,
@@ -281,6 +280,7 @@ def test_any_bytes_are_events_and_no_session_outlives_its_end(pieces: list[bytes
         assert not (was_over and found)
 
 
+SASL = Sasl((*Sasl().mechanisms, CRAM_MD5), lambda: b"<1.2@h>")
 RESPONSE = b"AGpvZUBsYWIudGVzdAB4"  # joe@lab.test, x
 JOES_LOGIN = Login(b"joe@lab.test", b"x")
 AUTH = b"AUTH PLAIN " + RESPONSE + b"\r\n"
@@ -288,7 +288,7 @@ AUTH = b"AUTH PLAIN " + RESPONSE + b"\r\n"
 
 def submission(*rounds: bytes, secure: bool = True, password: bytes = b"x") -> list[Event]:
     """The events of a submission server that knows one password."""
-    session = SmtpServer(Limits(), offers_tls=True, secure=secure, submission=True)
+    session = SmtpServer(Limits(), offers_tls=True, secure=secure, sasl=SASL)
     session.greet()
     found = []
     for received in rounds:
@@ -361,7 +361,7 @@ def test_the_fourth_guess_at_a_password_ends_the_session() -> None:
 
 
 def test_who_is_put_off_cannot_ask_for_ever() -> None:
-    session = SmtpServer(Limits(idle_commands=2), secure=True, submission=True)
+    session = SmtpServer(Limits(idle_commands=2), secure=True, sasl=SASL)
     session.greet()
 
     assert [JOES_LOGIN] * 2 + [Refused(Fault.TOO_MUCH_CHATTER)] == list(session.receive(AUTH * 4))
@@ -369,6 +369,51 @@ def test_who_is_put_off_cannot_ask_for_ever() -> None:
 
 def test_a_mechanism_that_is_not_spoken_is_refused() -> None:
     assert [Refused(Fault.AUTH_MECHANISM)] == submission(b"AUTH SCRAM-SHA-256 biws\r\n")
+
+
+def test_a_mechanism_that_is_offered_besides_is_taken() -> None:
+    digest = b"b913a602c7eda7a495b4e6e7334d3890"
+    response = base64.b64encode(b"joe@lab.test " + digest)
+
+    assert [Challenge(b"<1.2@h>"), Login(b"joe@lab.test", digest, CRAM_MD5, b"<1.2@h>")] == submission(
+        b"AUTH cram-md5\r\n", response + b"\r\n"
+    )
+
+
+def scram_session() -> SmtpServer:
+    session = SmtpServer(Limits(), secure=True, sasl=Sasl((SCRAM,), lambda: b"MORE"))
+    session.greet()
+    return session
+
+
+def test_scram_waits_for_what_others_know_and_goes_on_with_what_came_meanwhile() -> None:
+    session = scram_session()
+    final = b"c=biws,r=abcMORE,p=" + base64.b64encode(b"p" * 32)
+    proof = base64.b64encode(b"p" * 32)
+    message = b"n=joe,r=abc,r=abcMORE,s=c2FsdA==,i=4096,c=biws,r=abcMORE"
+    said = b"AUTH SCRAM-SHA-256 %b\r\n%b\r\n\r\nNOOP\r\n"
+    events = session.receive(said % (base64.b64encode(b"n,,n=joe,r=abc"), base64.b64encode(final)))
+
+    assert SaltWanted(b"joe") == next(events)
+    assert Challenge(b"r=abcMORE,s=c2FsdA==,i=4096") == session.tell(b"s=c2FsdA==,i=4096")
+    assert Login(b"joe", proof, SCRAM, message) == next(events)
+    assert Challenge(b"v=c2lnbg==") == session.tell(b"c2lnbg==")
+    assert Proven() == next(events)
+    session.accept_login(b"joe")
+    assert [Command(Verb.NOOP)] == list(events)
+
+
+def test_a_wrong_proof_ends_scram_and_what_follows_are_commands() -> None:
+    session = scram_session()
+    final = b"c=biws,r=abcMORE,p=" + base64.b64encode(b"p" * 32)
+    assert [SaltWanted(b"joe")] == list(
+        session.receive(b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,n=joe,r=abc") + b"\r\n")
+    )
+    session.tell(b"s=c2FsdA==,i=4096")
+    assert 1 == len(list(session.receive(base64.b64encode(final) + b"\r\n")))
+    session.refuse_login()
+
+    assert [Refused(Fault.UNKNOWN_COMMAND), Command(Verb.NOOP)] == list(session.receive(b"\r\nNOOP\r\n"))
 
 
 def test_submission_mends_line_ends_in_both_kinds_of_text() -> None:

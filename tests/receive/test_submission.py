@@ -1,12 +1,13 @@
 """Owns the tests of what a login may send: all dialogues of submission, and what no dialogue can say."""
 
+import base64
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.receive.test_conversation import shown
-from tests.support import dialogue
+from tests.support import dialogue, scram_client
 from tests.support.smtp_rig import ENVIRONMENT, Memory
 
 LOGIN = b"AUTH PLAIN AGpvZUBsYWIudGVzdABzZWNyZXQ=\r\n"
@@ -23,6 +24,60 @@ def test_a_dialogue(path: Path, tmp_path: Path) -> None:
 
     assert script.queued == [shown(message) for message in wire.queue.messages]
     assert wire.unheard == b""
+
+
+OFFERED = {"saslmechanisms": "smtp:SCRAM-SHA-256 CRAM-MD5 GSSAPI\npop3:APOP\n"}
+
+
+def said(wire: Memory, line: bytes) -> bytes:
+    """What was said behind 334."""
+    wire.unheard = b""
+    code, _, text = wire.ask(line + b"\r\n").partition(b" ")
+    assert b"334" == code
+    return base64.b64decode(text)
+
+
+def by_scram(wire: Memory, password: bytes, user: bytes = b"joe@lab.test") -> bytes:
+    """What the server answers to a proof."""
+    server = said(wire, b"AUTH SCRAM-SHA-256 " + base64.b64encode(scram_client.first(user)))
+    message = scram_client.message(user, server)
+    proof = scram_client.proof(password, server, message)
+    final = scram_client.without_proof(server) + b",p=" + proof
+    wire.unheard = b""
+    answer = wire.ask(base64.b64encode(final) + b"\r\n")
+    signature = b"v=" + scram_client.signature(password, server, message)
+    return answer.replace(base64.b64encode(signature), b"SIGNED")
+
+
+def test_who_proves_by_scram_that_he_knows_the_password_is_logged_in_at_the_end(tmp_path: Path) -> None:
+    wire = Memory(tmp_path, OFFERED, submission=True)
+
+    assert b"334 SIGNED\r\n" == by_scram(wire, b"secret")
+    assert wire.ask(b"MAIL FROM:<joe@lab.test>\r\n").startswith(b"501 ")  # no mail before the last word
+    assert b"334 SIGNED\r\n" == by_scram(wire, b"secret")
+    assert wire.ask(b"\r\n", *ENVELOPE).startswith(b"235 welcome\r\n250 ")
+
+
+def test_scram_is_refused_as_a_password_is(tmp_path: Path) -> None:
+    wire = Memory(tmp_path, OFFERED, submission=True)
+
+    wrong = [by_scram(wire, b"wrong"), by_scram(wire, b"wrong", b"nobody@far.test")]
+
+    wire.unheard = b""
+    assert [wire.ask(b"AUTH PLAIN AGpvZUBsYWIudGVzdAB4\r\n")] * 2 == wrong
+
+
+def test_a_digest_of_the_challenge_logs_in(tmp_path: Path) -> None:
+    wire = Memory(tmp_path, OFFERED, submission=True)
+    first = said(wire, b"AUTH CRAM-MD5")
+    wire.ask(b"*\r\n")
+    second = said(wire, b"AUTH CRAM-MD5")
+    digest = scram_client.cram_md5(b"secret", second)
+
+    wire.unheard = b""
+    answer = wire.ask(base64.b64encode(b"joe@lab.test " + digest) + b"\r\n")
+
+    assert (b"235 welcome\r\n", True) == (answer, first != second)
 
 
 def test_what_is_missing_in_the_header_is_added_below_the_received_line(tmp_path: Path) -> None:

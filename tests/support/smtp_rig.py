@@ -1,18 +1,23 @@
 """Owns a session of smtpd in memory: control files, a queue and mailboxes that do as they are told."""
 
 import asyncio
+import base64
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from appliance.accounts.client import Account, Salt
 from appliance.formats.envelope import Envelope, format_envelope
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
+from appliance.formats.scram import make_keys, maybe_signature
+from appliance.protocols.sasl_server import Login
 from appliance.receive.conversation import Conversation, Desk
 from appliance.receive.policy import Policy
 from appliance.receive.rates import Rates
 from appliance.receive.submission import Office
 from appliance.system.place import Place
+from tests.support import scram_client
 
 CONTROL = {"me": "mx.lab.test\n", "rcpthosts": "lab.test\n.sub.test\nHost.Lab.Test\n", "locals": "lab.test\n"}
 ENVIRONMENT = {
@@ -103,9 +108,28 @@ def known_login(user: bytes, password: bytes) -> bytes | None:
     return user.lower() if password == b"secret" else None
 
 
-async def check_password(user: bytes, password: bytes, address: bytes) -> bytes | None:
-    """The same as authd is asked."""
-    return known_login(user, password)
+SALT = Salt(4096, b"W22ZaJ0SNY7soEsUEjb6gQ==")
+KEYS = make_keys(b"secret", base64.b64decode(SALT.text), SALT.iterations)
+
+
+async def check(login: Login, address: bytes) -> Account | None:
+    """The same as authd is asked, for who proves that he knows the password, too."""
+    user, password, mechanism, challenge = login
+    signature = b""
+    match mechanism:
+        case b"SCRAM-SHA-256":
+            signature = maybe_signature(KEYS, challenge, password) or b""
+            password = b"secret" if signature else b""
+        case b"CRAM-MD5":
+            password = b"secret" if password == scram_client.cram_md5(b"secret", challenge) else b""
+    name = known_login(user, password)
+    return None if name is None else Account(name, 5000, 5000, b"/mail", b"Maildir", signature)
+
+
+async def salt(user: bytes, address: bytes) -> Salt:
+    """Everybody's; of `later` nobody can tell."""
+    known_login(user, b"")
+    return SALT
 
 
 class Memory:
@@ -132,7 +156,7 @@ class Memory:
             self.mailboxes,
             lambda: self.now,
             "servercert" in control,
-            Office(check_password, Rates(rates)),
+            Office(check, salt, Rates(rates)),
         )
         secure = submission and "servercert" not in control
         self.conversation = Conversation(self.desk, environment, secure=secure, submission=submission)
