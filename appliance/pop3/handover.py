@@ -1,6 +1,6 @@
 """Owns what popup says to pop3d, and pop3d to its workers: fields joined by NUL, each a message of its own.
 
-popup -> pop3d:  frame P: user, password, address of the peer
+popup -> pop3d:  frame P: user, password, address of the peer, mechanism, challenge
 pop3d -> worker: user, address of the peer, Maildir; the connection's descriptor travels with it
 """
 
@@ -13,11 +13,13 @@ KIND = b"P"
 
 
 class Credentials(NamedTuple):
-    """Who says who he is, and from where."""
+    """Who says who he is, and from where; with a mechanism the password is the answer to the challenge."""
 
     user: bytes
     password: bytes
     address: bytes
+    mechanism: bytes = b""
+    challenge: bytes = b""
 
     def __repr__(self) -> str:
         """Without the password: it may end up in a log line."""
@@ -38,8 +40,8 @@ def format_credentials(credentials: Credentials) -> bytes:
 
 
 def parse_credentials(payload: bytes) -> Credentials:
-    """FormatError unless it is three fields."""
-    return Credentials(*_three(payload))
+    """FormatError unless it is five fields."""
+    return Credentials(*_fields(payload, 5))
 
 
 def format_admission(admission: Admission) -> bytes:
@@ -49,11 +51,11 @@ def format_admission(admission: Admission) -> bytes:
 
 def parse_admission(payload: bytes) -> Admission:
     """FormatError unless it is three fields."""
-    return Admission(*_three(payload))
+    return Admission(*_fields(payload, 3))
 
 
-def _three(payload: bytes) -> list[bytes]:
+def _fields(payload: bytes, count: int) -> list[bytes]:
     fields = payload.split(b"\0")
-    if len(fields) != 3:
-        raise FormatError(f"{len(fields)} fields instead of three")
+    if len(fields) != count:
+        raise FormatError(f"{len(fields)} fields instead of {count}")
     return fields

@@ -78,10 +78,11 @@ class Pop3d:
 
     async def _decide(self, credentials: Credentials, connection: socket.socket) -> bytes:
         """Hand the connection over, or give the refusal."""
-        user, password, address = credentials
+        user, password, address, mechanism, challenge = credentials
+        question = Question(user, password, POP3, address, mechanism, challenge)
         who = f"{user.decode('utf-8', 'backslashreplace')} from {address.decode('utf-8', 'backslashreplace')}"
         try:
-            account = await check_async(self._authd, Question(user, password, POP3, address))
+            account = await check_async(self._authd, question)
         except Temporary as error:
             log.line(f"deferral: {who}: {error.sentence}")
             return replies.TRY_LATER

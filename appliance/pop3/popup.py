@@ -1,15 +1,25 @@
 """Owns the process popup: as qmaild it greets the stranger, hears who he is, and carries bytes once he is in.
 
 It cannot tell a right password from a wrong one: user and password go to pop3d, whose answer, and whose
-worker's after it, comes back on the same connection. TLS ends here.
+worker's after it, comes back on the same connection. By SCRAM the client wants to hear of authd, too, that
+his password is known here, before pop3d is asked. TLS ends here.
 """
 
 import asyncio
+import contextlib
 import signal
 import ssl
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Coroutine, Mapping
+from functools import partial
 
+from appliance.accounts.client import (
+    POP3,
+    Beginning,
+    Question,
+    check_async,
+    new_stamp,
+    salt_async,
+)
 from appliance.formats.frame import format_frame
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tls
@@ -17,8 +27,9 @@ from appliance.net.recorder import bare
 from appliance.net.tcpserver import Connection, Server, Settings, bind, parse_listener, run
 from appliance.pop3.handover import KIND, Credentials, format_credentials
 from appliance.pop3.relay import Relay
-from appliance.protocols import pop3
+from appliance.protocols import pop3, sasl_server, scram
 from appliance.protocols import pop3_replies as replies
+from appliance.protocols.sasl_server import Login, Proven, SaltWanted, Sasl
 from appliance.system import log
 from appliance.system.control import Control
 from appliance.system.place import Place
@@ -34,15 +45,27 @@ class Popup(asyncio.Protocol):
     """One client's connection, from the greeting to the end."""
 
     def __init__(
-        self, connection: Connection, pop3d: Path, host: bytes, context: ssl.SSLContext | None
+        self,
+        connection: Connection,
+        place: Place,
+        host: bytes,
+        context: ssl.SSLContext | None,
+        mechanisms: bytes = b"",
     ) -> None:
+        """`mechanisms`: words of control/saslmechanisms."""
         if connection.listener.tls:
             has_tls = pop3.Tls.ACTIVE
         else:
             has_tls = pop3.Tls.ABSENT if context is None else pop3.Tls.OFFERED
-        self._state = pop3.Authorization(host, tls=has_tls)
+        self._has_apop = pop3.APOP in mechanisms.split()
+        self._state = pop3.Authorization(
+            new_stamp(host) if self._has_apop else host,
+            tls=has_tls,
+            sasl=Sasl.of(mechanisms, partial(new_stamp, host)),
+        )
         self._connection = connection
-        self._pop3d = pop3d
+        self._authd, self._pop3d = place.socket("authd"), place.socket("pop3d")
+        self._proved: Login | None = None
         self._context = context
         self._relay: Relay | None = None
         self._transport: asyncio.Transport | None = None
@@ -109,18 +132,65 @@ class Popup(asyncio.Protocol):
             case pop3.StartTls(wire):
                 # The first commands may come with the end of the handshake, before start_tls has given us the
                 # transport: answered at once they would be answered in the clear.
-                self._early = bytearray()
-                self._transport.pause_reading()
                 self._transport.write(wire)
-                self._task = self._loop.create_task(self._start_tls(self._transport))
-            case pop3.Login(digest=True):  # APOP: no secret is stored that the digest could be made of
+                self._pause_for(self._start_tls(self._transport))
+            case Login(mechanism=pop3.APOP) if not self._has_apop:  # no secret is stored to make a digest of
                 self._transport.write(replies.AUTHORIZATION_FAILED)
                 self._close()
-            case pop3.Login(user, password):
-                self._early = bytearray()
-                self._transport.pause_reading()
-                address = self._connection.environment.get("TCPREMOTEIP", "").encode()
-                self._task = self._loop.create_task(self._open(Credentials(user, password, address)))
+            case SaltWanted(user):
+                self._pause_for(self._go_on(self._salt(user), user))
+            case Login(mechanism=sasl_server.SCRAM):
+                self._proved = event
+                self._pause_for(self._go_on(self._signature(event), event.user))
+            case Login():
+                self._pause_for(self._open(event))
+            case Proven():
+                assert self._proved is not None
+                self._pause_for(self._open(self._proved))
+
+    def _pause_for(self, task: Coroutine[None, None, None]) -> None:
+        """Hear nothing more of the client until that is done."""
+        assert self._transport is not None
+        self._early = bytearray()
+        self._transport.pause_reading()
+        self._task = self._loop.create_task(task)
+
+    @property
+    def _address(self) -> bytes:
+        return self._connection.environment.get("TCPREMOTEIP", "").encode()
+
+    async def _salt(self, user: bytes) -> bytes:
+        return scram.format_salt(*await salt_async(self._authd, Beginning(user, POP3, self._address)))
+
+    async def _signature(self, login: Login) -> bytes:
+        user, proof, mechanism, message = login
+        question = Question(user, proof, POP3, self._address, mechanism, message)
+        account = await check_async(self._authd, question)
+        return b"" if account is None else account.signature
+
+    async def _go_on(self, asked: Awaitable[bytes], user: bytes) -> None:
+        """Go on with SCRAM when authd has answered; nothing: that is not the password."""
+        client = self._transport
+        assert client is not None
+        who = f"{user.decode('utf-8', 'backslashreplace')} from {self._address.decode()}"
+        try:
+            known = await asked
+        except Temporary as error:
+            _say(f"deferral: {who}: {error.sentence}")
+            client.write(replies.TRY_LATER)
+            client.close()
+            return
+        if not known:
+            _say(f"authorization failed: {who}")
+            client.write(replies.WRONG_PASSWORD)
+            client.close()
+            return
+        self._task = None
+        self._act(self._state.tell(known))
+        client.resume_reading()
+        self._hear(self._take_early())
+        if self._is_eof and self._task is None:
+            self._close()
 
     async def _start_tls(self, transport: asyncio.Transport) -> None:
         assert self._context is not None
@@ -147,10 +217,11 @@ class Popup(asyncio.Protocol):
             self._transport = self._connection.recorder.recorded(secured)
         self._hear(self._take_early())
 
-    async def _open(self, credentials: Credentials) -> None:
+    async def _open(self, login: Login) -> None:
         """Have pop3d take over: what it says goes to the client, what he says goes to it."""
         client = self._transport
         assert client is not None
+        credentials = Credentials(login.user, login.password, self._address, login.mechanism, login.challenge)
         frame = format_frame(KIND, format_credentials(credentials)) + self._state.take_rest()
         try:
             _, relay = await self._loop.create_unix_connection(lambda: Relay(client, frame), str(self._pop3d))
@@ -183,6 +254,13 @@ class Popup(asyncio.Protocol):
             self._transport.abort()
 
 
+def _mechanisms(control: Control) -> bytes:
+    """Read for each connection: it is one small file, and always as it is now."""
+    with contextlib.suppress(Temporary):  # as if nothing were stored but hashes
+        return control.table("saslmechanisms").get(POP3, b"")
+    return b""
+
+
 def _say(text: str) -> None:
     log.line(text)
     log.flush()
@@ -208,7 +286,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     become("qmaild")
 
     def accept(connection: Connection) -> Popup:
-        return Popup(connection, place.socket("pop3d"), host, context)
+        return Popup(connection, place, host, context, _mechanisms(control))
 
     async def serve() -> None:
         await Server(bound, accept, settings, context).run()

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from appliance.pop3.session import Session
 from appliance.protocols import pop3
 from appliance.protocols import pop3_replies as replies
+from appliance.protocols.sasl_server import Login
 from appliance.system.files import write_all
 
 IDLE_SECONDS = 1200  # qmail-popup(8), qmail-pop3d(8)
@@ -58,7 +59,7 @@ def popup(argv: list[str], environ: Mapping[str, str]) -> int:
                     case pop3.Close(wire):
                         write_all(1, wire)
                         return 1
-                    case pop3.Login(user, password):
+                    case Login(user, password):
                         write_all(1, _run(argv[1:], b"\0".join((user, password, stamp, b""))))
                         return 1
     except OSError:

@@ -1,6 +1,6 @@
-"""Owns POP3 as the server speaks it (RFC 1939, 2449, 2595, 3206): both states and their commands.
+"""Owns POP3 as the server speaks it (RFC 1939, 2449, 2595, 3206, 5034): both states and their commands.
 
-Authorization --USER, PASS--> the mailbox's process: Transaction --QUIT--> the deletions, then the end
+Authorization --USER, PASS; APOP; AUTH--> the mailbox's process: Transaction --QUIT--> deletions, then the end
 Authorization --STLS--> Authorization under TLS, with nothing remembered
 A connection that is lost, in whatever state, changes nothing.
 
@@ -16,6 +16,18 @@ from typing import NamedTuple, Protocol
 from appliance.formats.outcome import FormatError
 from appliance.protocols import pop3_replies as replies
 from appliance.protocols.lines import LineBuffer
+from appliance.protocols.sasl_server import (
+    LOGIN,
+    PLAIN,
+    Authentication,
+    Cancelled,
+    Challenge,
+    Login,
+    Proven,
+    SaltWanted,
+    Sasl,
+)
+from appliance.protocols.sasl_server import Event as SaslEvent
 
 LISTED_AT_ONCE = 1000  # lines of LIST and UIDL given at a time, so that the others get their turn
 
@@ -65,14 +77,6 @@ class StartTls(NamedTuple):
     wire: bytes
 
 
-class Login(NamedTuple):
-    """Somebody says who he is; `digest` if the password is APOP's digest (RFC 1939 section 7)."""
-
-    user: bytes
-    password: bytes
-    digest: bool
-
-
 class Send(NamedTuple):
     """A message is to be sent; `lines` of its body, all of it if None."""
 
@@ -92,8 +96,10 @@ class Update(NamedTuple):
     deleted: Sequence[int]
 
 
-Event = Reply | Close | StartTls | Login | Send | Listing | Update
-_LAST = (Close, StartTls, Login, Update)  # what this state says nothing after
+Event = Reply | Close | StartTls | SaltWanted | Login | Proven | Send | Listing | Update
+# What this state says nothing after, or only when it was told what it asked for.
+_LAST = (Close, StartTls, SaltWanted, Login, Proven, Update)
+APOP = b"APOP"
 
 
 class _State:
@@ -144,11 +150,18 @@ class Tls(enum.Enum):
 class Authorization(_State):
     """The state before the password was found right: qmail-popup."""
 
-    def __init__(self, greeting: bytes, conduct: Conduct = MODERN, tls: Tls = Tls.ABSENT) -> None:
-        """`greeting`: what follows +OK; with a time stamp in <> clients try APOP."""
+    def __init__(
+        self, greeting: bytes, conduct: Conduct = MODERN, tls: Tls = Tls.ABSENT, sasl: Sasl | None = None
+    ) -> None:
+        """`greeting`: what follows +OK; if it is a time stamp in <> clients try APOP."""
         super().__init__(conduct)
         self.greeting = b"+OK " + greeting + b"\r\n"
+        self._stamp = greeting
         self._tls = tls
+        self._sasl = sasl or Sasl()
+        self._authentication: Authentication | None = None
+        """It waits for a line of the client's; `_pending` waits for what is asked of others."""
+        self._pending: Authentication | None = None
         self._user = b""
 
     def take_rest(self) -> bytes:
@@ -156,7 +169,9 @@ class Authorization(_State):
         return self._lines.take()
 
     def answer(self, line: bytes) -> Event:
-        """What one command asks for: Reply, Login, StartTls or Close."""
+        """What one command asks for: Reply, Login, SaltWanted, Proven, StartTls or Close."""
+        if self._authentication is not None:
+            return self._authenticate(self._authentication, line)
         if b"\0" in line:
             return Reply(replies.SYNTAX)  # for a checkpassword it would end the user's name or the password
         verb, argument = parse_command(line)
@@ -167,20 +182,63 @@ class Authorization(_State):
             case b"PASS" if not self._user:
                 return Reply(replies.USER_FIRST)
             case b"PASS":
-                return Login(self._user, argument, False) if argument else Reply(replies.SYNTAX)
+                return Login(self._user, argument) if argument else Reply(replies.SYNTAX)
             case b"APOP":
                 user, blank, digest = argument.partition(b" ")
-                return Login(user, digest, True) if blank else Reply(replies.SYNTAX)
+                return Login(user, digest, APOP, self._stamp) if blank else Reply(replies.SYNTAX)
+            case b"AUTH" if self._conduct.extras:
+                return self._auth(argument)
             case b"NOOP":
                 return Reply(replies.OK)
             case b"QUIT":
                 return Close(replies.OK)
             case b"CAPA" if self._conduct.extras:
                 stls = b"STLS\r\n" if self._tls is Tls.OFFERED else b""
-                return Reply(replies.OK + replies.CAPABILITIES + stls + b".\r\n")
+                sasl = b" ".join((b"SASL", *self._offered.mechanisms)) + b"\r\n"
+                more = stls + (sasl if self._offered.mechanisms else b"")
+                return Reply(replies.OK + replies.CAPABILITIES + more + b".\r\n")
             case b"STLS" if self._conduct.extras and self._tls is not Tls.ABSENT:
                 return self._start_tls()
         return Reply(replies.AUTHORIZATION_FIRST)
+
+    @property
+    def _offered(self) -> Sasl:
+        """What AUTH may be by: PLAIN and LOGIN show the password, so under TLS alone (RFC 4616 4)."""
+        names = self._sasl.mechanisms
+        in_the_clear = tuple(name for name in names if name not in (PLAIN, LOGIN))
+        return self._sasl._replace(mechanisms=names if self._tls is Tls.ACTIVE else in_the_clear)
+
+    def _auth(self, argument: bytes) -> Event:
+        mechanism, _, initial = argument.partition(b" ")
+        try:
+            authentication = Authentication(mechanism, self._offered)
+        except FormatError:
+            return Reply(replies.NO_MECHANISM)
+        return self._authenticate(authentication, initial, begins=True)
+
+    def _authenticate(self, authentication: Authentication, line: bytes, begins: bool = False) -> Event:
+        self._authentication = None
+        try:
+            event = authentication.begin(line) if begins else authentication.receive(line)
+        except Cancelled:
+            return Reply(replies.CANCELLED)
+        except FormatError:
+            return Reply(replies.SYNTAX)
+        if isinstance(event, Login) and b"\0" in event.user + event.password:
+            return Reply(replies.SYNTAX)
+        return self._awaiting(authentication, event)
+
+    def _awaiting(self, authentication: Authentication, event: SaslEvent) -> Event:
+        if isinstance(event, Challenge):
+            self._authentication, self._pending = authentication, None
+            return Reply(b"+ " + event.encoded + b"\r\n")
+        self._pending = authentication
+        return event
+
+    def tell(self, known: bytes) -> Event:
+        """What comes next in AUTH, once others told what it asked for: see Authentication."""
+        assert self._pending is not None, "nothing was asked for"
+        return self._awaiting(self._pending, self._pending.tell(known))
 
     def _start_tls(self) -> Event:
         if self._tls is Tls.ACTIVE:

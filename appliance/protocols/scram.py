@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from appliance.formats.outcome import FormatError
 
-LONGEST = 2048  # bytes of a message; a name and a nonce take a tenth of it
+LONGEST = 1024  # bytes of a message; a name and a nonce take a tenth of it
 
 _PRINTABLE = rb"[!-+\--~]+"  # all but the comma
 _FIRST = re.compile(rb"([ny],(?:a=([^,\0]*))?,)(n=([^,\0]+),r=(%b)(?:,[A-Za-z]=[^,\0]*)*)" % _PRINTABLE)

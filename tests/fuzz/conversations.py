@@ -12,6 +12,7 @@ from appliance.protocols import pop3, proxy
 from appliance.protocols.qmqp_client import Answer as QmqpAnswer
 from appliance.protocols.qmtp_client import QmtpClient
 from appliance.protocols.reply import REPLY_LIMIT, ReplyBuffer
+from appliance.protocols.sasl_server import Login
 from appliance.protocols.smtp_client import SmtpClient, State
 from appliance.protocols.smtp_client import Transaction as Delivery
 from appliance.protocols.smtp_text import BareNewline, TextReader
@@ -152,7 +153,7 @@ def _pop3(state: pop3.Authorization | pop3.Transaction, pieces: list[bytes]) -> 
             events.append(event)
             if isinstance(event, pop3.Listing):
                 assert all(part.endswith(b"\r\n") for part in event.parts if part)
-            if isinstance(event, pop3.Close | pop3.Login | pop3.Update | pop3.StartTls):
+            if isinstance(event, pop3.Close | Login | pop3.Update | pop3.StartTls):
                 return told(events)
     return told(events), [event.wire[:8] for event in events if isinstance(event, pop3.Reply)][:20]
 

@@ -4,6 +4,7 @@
 C: the client says a line    R: the client says these bytes
 S: the server says that line; … at its end: a line that begins so; … alone: any line
 E: the client says no more   X: the server has ended the connection
+K: what is stored besides hashes, as control/saslmechanisms has it for pop3
 F: the files of the mailbox afterwards; without it they are those of the beginning
 What the client says may hold escapes such as \\r or \\x00. Blanks at the end of what the server says do not
 count.
@@ -22,6 +23,7 @@ import pytest
 from appliance.pop3.session import Session
 from appliance.protocols import pop3
 from appliance.protocols import pop3_replies as replies
+from appliance.protocols.sasl_server import Login, SaltWanted, Sasl
 from tests.support.pop3_rig import Client, Pop3Rig, deliver, pop3_rig
 from tests.support.sources import CHECKOUT
 
@@ -45,9 +47,13 @@ class Server(Protocol):
 class Alone:
     """The protocol and a Maildir, without processes and connections."""
 
-    def __init__(self, maildir: Path) -> None:
+    def __init__(self, maildir: Path, offered: str = "") -> None:
         self.maildir = maildir
-        self.authorization = pop3.Authorization(b"mail.example.test")
+        self.offered = offered
+        self.authorization = pop3.Authorization(
+            b"<1.2@h>" if "APOP" in offered else b"mail.example.test",
+            sasl=Sasl.of(offered.encode(), lambda: b"<1.2@h>"),
+        )
         self.session: Session | None = None
         self.said = self.authorization.greeting
         self.ended = False
@@ -65,13 +71,18 @@ class Alone:
                 case pop3.Close(wire):
                     self.said += wire
                     self.ended = True
-                case pop3.Login(user, password, digest):
-                    self._login((user, password, digest))
+                case SaltWanted():
+                    reply = self.authorization.tell(b"s=c2FsdA==,i=4096")
+                    assert isinstance(reply, pop3.Reply)
+                    self.said += reply.wire
+                    self.hear(b"")
+                case Login():
+                    self._login(event)
 
-    def _login(self, credentials: tuple[bytes, bytes, bool]) -> None:
-        user, password, digest = credentials
-        if (user.lower(), password, digest) != (USER.encode(), PASSWORD.encode(), False):
-            self.said += replies.AUTHORIZATION_FAILED if digest else replies.WRONG_PASSWORD
+    def _login(self, login: Login) -> None:
+        if (login.user.lower(), login.password, login.mechanism) != (USER.encode(), PASSWORD.encode(), b""):
+            is_unknown = login.mechanism == b"APOP" and "APOP" not in self.offered
+            self.said += replies.AUTHORIZATION_FAILED if is_unknown else replies.WRONG_PASSWORD
             self.ended = True
             return
         self.session = Session(os.fsencode(self.maildir))
@@ -121,6 +132,10 @@ def steps_of(script: Path) -> list[Step]:
     return [(line[0], line[2:].removeprefix(" ")) for line in lines if line.strip()]
 
 
+def offered_in(steps: list[Step]) -> str:
+    return "".join(text for kind, text in steps if kind == "K")
+
+
 def escaped(text: str) -> bytes:
     return codecs.escape_decode(text.encode())[0]
 
@@ -163,7 +178,7 @@ def test_dialogue_with_the_protocol_alone(script: Path, tmp_path: Path) -> None:
     steps = steps_of(script)
     fill(tmp_path, steps)
     before = files_of(tmp_path)
-    server = Alone(tmp_path)
+    server = Alone(tmp_path, offered_in(steps))
 
     play(steps, server)
     server.hear_the_end()
@@ -175,6 +190,9 @@ def test_dialogue_with_the_protocol_alone(script: Path, tmp_path: Path) -> None:
 def rig() -> Iterator[Pop3Rig]:
     with pop3_rig() as rig:
         rig.add(USER, PASSWORD)
+        line = rig.entries[USER]
+        rig.entries[USER] = line.replace(line.split(b":")[1], b"{PLAIN}" + PASSWORD.encode())
+        rig.write_passwords()
         rig.start()
         yield rig
 
@@ -185,6 +203,7 @@ def test_dialogue_with_the_daemons(script: Path, rig: Pop3Rig) -> None:
     steps = steps_of(script)
     fill(maildir, steps)
     before = files_of(maildir)
+    (rig.place.control / "saslmechanisms").write_text(f"pop3:{offered_in(steps)}\n")
 
     with rig.client() as client:
         play(steps, Running(client))

@@ -18,9 +18,11 @@ from appliance.pop3.handover import (
 
 
 def test_credentials_arrive_as_they_were_given() -> None:
-    credentials = Credentials(b"alice", b"two words \xff", b"192.0.2.1")
+    password = Credentials(b"alice", b"two words \xff", b"192.0.2.1")
+    digest = Credentials(b"alice", b"0123", b"192.0.2.1", b"APOP", b"<1.2@h>")
 
-    assert credentials == parse_credentials(format_credentials(credentials))
+    for credentials in (password, digest):
+        assert credentials == parse_credentials(format_credentials(credentials))
 
 
 def test_credentials_that_are_shown_do_not_show_the_password() -> None:
@@ -33,7 +35,7 @@ def test_an_admission_arrives_as_it_was_given() -> None:
     assert admission == parse_admission(format_admission(admission))
 
 
-@pytest.mark.parametrize("payload", [b"", b"a\0b", b"a\0b\0c\0d"])
+@pytest.mark.parametrize("payload", [b"", b"a\0b", b"a\0b\0c\0d", b"a\0b\0c\0d\0e\0f"])
 def test_other_numbers_of_fields_are_refused(payload: bytes) -> None:
     with pytest.raises(FormatError):
         parse_credentials(payload)
@@ -42,7 +44,7 @@ def test_other_numbers_of_fields_are_refused(payload: bytes) -> None:
 
 
 @given(st.binary(max_size=50))
-def test_any_bytes_are_three_fields_or_this_one_error(payload: bytes) -> None:
+def test_any_bytes_are_fields_or_this_one_error(payload: bytes) -> None:
     """Whatever arrives, it is parsed or FormatError."""
     with contextlib.suppress(FormatError):
         assert payload == format_credentials(parse_credentials(payload))

@@ -1,7 +1,9 @@
 """Owns the tests of popup's connection: in one loop, with a pop3d that answers from a script."""
 
 import asyncio
+import base64
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -10,12 +12,25 @@ from typing import Any
 
 import pytest
 
+from appliance.accounts.exchange import (
+    BEGINNING,
+    Beginning,
+    Question,
+    format_answer,
+    format_salt,
+    parse_beginning,
+    parse_question,
+)
 from appliance.formats.frame import FrameBuffer
+from appliance.formats.outcome import Temporary
 from appliance.net.tcpserver import Connection, Listener
 from appliance.net.tls import server_context
 from appliance.pop3 import popup as popups
 from appliance.pop3.handover import Credentials, parse_credentials
 from appliance.pop3.popup import Popup
+from appliance.protocols.sasl_server import Login
+from appliance.system.place import Place
+from tests.support import scram_client, smtp_rig
 from tests.support.certificate import self_signed
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -25,8 +40,11 @@ class Stage:
     """A popup that waits for clients, and the pop3d behind it."""
 
     def __init__(self, folder: Path, context: ssl.SSLContext | None) -> None:
-        self.folder = folder
-        self.path = folder / "pop3d.sock"
+        self.place = Place.from_environ({"TOASTER_HOME": str(folder)})
+        self.place.run.mkdir()
+        self.mechanisms = b""
+        self.greeting = b""
+        self.questions: list[Question | Beginning] = []
         self.context = context
         self.popups: list[Popup] = []
         self.credentials: list[Credentials] = []
@@ -39,7 +57,7 @@ class Stage:
             end.setblocking(False)
         tls = listener == "pop3s"
         connection = Connection(1, Listener(listener, "127.0.0.1", 0, tls), {"TCPREMOTEIP": "192.0.2.1"})
-        popup = Popup(connection, self.path, b"mail.test", self.context)
+        popup = Popup(connection, self.place, b"mail.test", self.context, self.mechanisms)
         self.popups.append(popup)
         accepting = asyncio.ensure_future(
             asyncio.get_running_loop().connect_accepted_socket(
@@ -51,7 +69,8 @@ class Stage:
         )
         with contextlib.suppress(OSError):
             connection.transport, _ = await accepting
-        assert await streams[0].readline() == b"+OK mail.test\r\n"
+        self.greeting = await streams[0].readline()
+        assert self.mechanisms or self.greeting == b"+OK mail.test\r\n"
         return streams
 
     async def pop3d(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,6 +85,20 @@ class Stage:
                 writer.write(heard)
         else:
             writer.write(b"-ERR no\r\n")
+        writer.close()
+
+    async def authd(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Knows of everybody that his password is `secret`, but of `later` nothing."""
+        for kind, payload in FrameBuffer(16384).receive(await reader.read(16384)):
+            is_salt = kind == BEGINNING
+            question = parse_beginning(payload) if is_salt else parse_question(kind, payload)
+            self.questions.append(question)
+            if question.user == b"later":
+                writer.write(format_answer(Temporary("not now (#4.3.0)")))
+            elif isinstance(question, Beginning):
+                writer.write(format_salt(smtp_rig.SALT))
+            else:
+                writer.write(format_answer(await smtp_rig.check(Login(*question[:2], *question[4:]), b"")))
         writer.close()
 
 
@@ -87,8 +120,9 @@ def play(
 ) -> Any:
     async def tell() -> Any:
         stage = Stage(folder, context)
-        server = await asyncio.start_unix_server(stage.pop3d, stage.path)
-        async with server:
+        server = await asyncio.start_unix_server(stage.pop3d, stage.place.socket("pop3d"))
+        authd = await asyncio.start_unix_server(stage.authd, stage.place.socket("authd"))
+        async with server, authd:
             result = await asyncio.wait_for(story(stage), 20)
             for popup in stage.popups:
                 popup.abort()
@@ -156,6 +190,93 @@ def test_one_who_says_no_more_before_he_logged_in_is_let_go(tmp_path: Path) -> N
     assert b"+OK \r\n" == play(tmp_path, story)
 
 
+def scram(user: bytes, password: bytes, server: bytes) -> bytes:
+    """The last message of SCRAM, in base64."""
+    proof = scram_client.proof(password, server, scram_client.message(user, server))
+    return base64.b64encode(scram_client.without_proof(server) + b",p=" + proof)
+
+
+async def begin_scram(stage: Stage, user: bytes) -> tuple[Streams, bytes]:
+    streams = await stage.connect()
+    answer = await ask(streams, b"AUTH SCRAM-SHA-256 " + base64.b64encode(scram_client.first(user)))
+    assert answer.startswith(b"+ "), answer
+    return streams, base64.b64decode(answer[2:])
+
+
+def test_by_scram_the_client_hears_of_authd_and_then_pop3d_is_asked_as_well(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> list[object]:
+        stage.mechanisms = b"SCRAM-SHA-256"
+        streams, server = await begin_scram(stage, b"alice")
+        heard = await ask(streams, scram(b"alice", b"secret", server))
+        signature = scram_client.signature(b"secret", server, scram_client.message(b"alice", server))
+        asked = [*stage.questions]
+        streams[1].write(b"\r\n")
+        said = await rest_of(streams)
+        address, message = b"192.0.2.1", scram_client.message(b"alice", server)
+        proof = scram_client.proof(b"secret", server, message)
+        return [
+            heard == b"+ " + base64.b64encode(b"v=" + signature) + b"\r\n",
+            asked
+            == [
+                Beginning(b"alice", b"pop3", address),
+                Question(b"alice", proof, b"pop3", address, b"SCRAM-SHA-256", message),
+            ],
+            stage.credentials == [Credentials(b"alice", proof, address, b"SCRAM-SHA-256", message)],
+            said,
+        ]
+
+    assert [True, True, True, b"-ERR no\r\n"] == play(tmp_path, story)  # this pop3d knows one password
+
+
+@pytest.mark.parametrize("user", [b"alice", b"zed"])
+def test_a_wrong_proof_ends_the_connection_as_a_wrong_password_does(tmp_path: Path, user: bytes) -> None:
+    async def story(stage: Stage) -> tuple[bytes, list[Credentials]]:
+        stage.mechanisms = b"SCRAM-SHA-256"
+        streams, server = await begin_scram(stage, user)
+        streams[1].write(scram(user, b"wrong", server) + b"\r\n\r\nSTAT\r\n")
+        return await rest_of(streams), stage.credentials
+
+    assert (b"-ERR [AUTH] authorization failed\r\n", []) == play(tmp_path, story)
+
+
+def test_while_authd_cannot_tell_scram_is_put_off(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        stage.mechanisms = b"SCRAM-SHA-256"
+        streams = await stage.connect()
+        first = scram_client.first(b"later")
+        streams[1].write(b"AUTH SCRAM-SHA-256 " + base64.b64encode(first) + b"\r\n")
+        return await rest_of(streams)
+
+    assert play(tmp_path, story).startswith(b"-ERR [SYS/TEMP] ")
+
+
+def test_one_who_says_no_more_within_scram_is_let_go(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        stage.mechanisms = b"SCRAM-SHA-256"
+        streams = await stage.connect()
+        streams[1].write(b"AUTH SCRAM-SHA-256 " + base64.b64encode(scram_client.first(b"alice")) + b"\r\n")
+        streams[1].write_eof()
+        return await rest_of(streams)
+
+    assert play(tmp_path, story).startswith(b"+ cj1")
+
+
+def test_where_a_secret_is_stored_the_greeting_has_a_stamp_and_apop_goes_to_pop3d(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> list[object]:
+        stage.mechanisms = b"SCRAM-SHA-256 CRAM-MD5 APOP"
+        (await stage.connect())[1].close()
+        before = stage.greeting
+        streams = await stage.connect()
+        stamp = stage.greeting.removeprefix(b"+OK ").removesuffix(b"\r\n")
+        streams[1].write(b"APOP alice 0123\r\n")
+        said = await rest_of(streams)
+        expected = Credentials(b"alice", b"0123", b"192.0.2.1", b"APOP", stamp)
+        is_stamp = re.fullmatch(rb"<[0-9a-f]{24}\.[0-9]+@mail\.test>", stamp)
+        return [said, [expected] == stage.credentials, before != stage.greeting, bool(is_stamp)]
+
+    assert [b"-ERR no\r\n", True, True, True] == play(tmp_path, story)
+
+
 def test_quit_and_apop_and_too_long_a_line_end_the_connection(tmp_path: Path) -> None:
     async def story(stage: Stage) -> list[bytes]:
         said = []
@@ -170,7 +291,7 @@ def test_quit_and_apop_and_too_long_a_line_end_the_connection(tmp_path: Path) ->
 
 def test_without_pop3d_the_client_is_put_off(tmp_path: Path) -> None:
     async def story(stage: Stage) -> bytes:
-        stage.path = stage.path.with_name("nobody.sock")
+        stage.place.socket("pop3d").unlink()
         streams = await stage.connect()
         streams[1].write(b"USER alice\r\nPASS secret\r\n")
         return await rest_of(streams)

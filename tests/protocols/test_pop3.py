@@ -1,5 +1,6 @@
 """Owns the tests of POP3's two states."""
 
+import base64
 from typing import NamedTuple
 
 import pytest
@@ -15,7 +16,6 @@ from appliance.protocols.pop3 import (
     Command,
     Conduct,
     Listing,
-    Login,
     Reply,
     Send,
     StartTls,
@@ -24,6 +24,7 @@ from appliance.protocols.pop3 import (
     Update,
     parse_command,
 )
+from appliance.protocols.sasl_server import Login, Proven, SaltWanted, Sasl
 from tests.support.feed import three_feedings
 
 
@@ -100,12 +101,12 @@ def test_user_and_password_make_a_login_and_the_rest_is_for_whoever_comes_next()
     state = Authorization(b"h")
     events = list(state.receive(b"USER  alice\r\nPASS two  words \r\nSTAT\r\nQU"))
 
-    assert [Reply(b"+OK \r\n"), Login(b"alice", b"two  words ", False)] == events
+    assert [Reply(b"+OK \r\n"), Login(b"alice", b"two  words ")] == events
     assert b"STAT\r\nQU" == state.take_rest()
 
 
 def test_a_login_is_the_same_however_it_arrives() -> None:
-    expected = [Reply(b"+OK \r\n"), Login(b"alice", b"secret", False)]
+    expected = [Reply(b"+OK \r\n"), Login(b"alice", b"secret")]
 
     for events in three_feedings(
         lambda: Authorization(b"h").receive, b"USER alice\r\nPASS secret\r\n", b"LIS"
@@ -116,7 +117,7 @@ def test_a_login_is_the_same_however_it_arrives() -> None:
 def test_the_last_user_named_is_the_one() -> None:
     events = list(Authorization(b"h").receive(b"USER zed\r\nUSER alice\r\nPASS x\r\n"))
 
-    assert Login(b"alice", b"x", False) == events[-1]
+    assert Login(b"alice", b"x") == events[-1]
 
 
 def test_an_empty_user_forgets_the_one_before() -> None:
@@ -128,7 +129,87 @@ def test_an_empty_password_is_a_syntax_error() -> None:
 
 
 def test_apop_gives_a_digest() -> None:
-    assert [Login(b"alice", b"0123 4", True)] == list(Authorization(b"h").receive(b"APOP alice 0123 4\r\n"))
+    assert [Login(b"alice", b"0123 4", b"APOP", b"<1.2@h>")] == list(
+        Authorization(b"<1.2@h>").receive(b"APOP alice 0123 4\r\n")
+    )
+
+
+OFFERED = Sasl.of(b"SCRAM-SHA-256 CRAM-MD5 APOP", lambda: b"<1.2@h>")
+PROOF = base64.b64encode(b"p" * 32)
+
+
+@pytest.mark.parametrize(
+    ("tls", "sasl", "told"),
+    [
+        (Tls.ABSENT, Sasl(), []),
+        (Tls.OFFERED, Sasl(), []),
+        (Tls.ACTIVE, Sasl(), [b"SASL PLAIN LOGIN"]),
+        (Tls.OFFERED, OFFERED, [b"SASL SCRAM-SHA-256 CRAM-MD5"]),
+        (Tls.ACTIVE, OFFERED, [b"SASL PLAIN LOGIN SCRAM-SHA-256 CRAM-MD5"]),
+    ],
+)
+def test_what_shows_the_password_is_offered_under_tls_alone(tls: Tls, sasl: Sasl, told: list[bytes]) -> None:
+    lines = said(Authorization(b"h", MODERN, tls, sasl), b"CAPA\r\n").split(b"\r\n")
+
+    assert told == [line for line in lines if line.startswith(b"SASL")]
+
+
+def test_stls_changes_what_is_offered() -> None:
+    state = Authorization(b"h", MODERN, Tls.OFFERED)
+    before = said(state, b"AUTH PLAIN AGEAYg==\r\n")
+    list(state.receive(b"STLS\r\n"))
+
+    assert b"-ERR that mechanism is not offered now\r\n" == before
+    assert [Login(b"a", b"b")] == list(state.receive(b"AUTH PLAIN AGEAYg==\r\n"))
+
+
+def test_auth_is_unknown_to_qmail() -> None:
+    assert b"-ERR authorization first\r\n" == said(Authorization(b"h", QMAIL, Tls.ACTIVE), b"AUTH PLAIN\r\n")
+
+
+def test_auth_by_what_is_asked_for_line_by_line_makes_a_login() -> None:
+    for events in three_feedings(
+        lambda: Authorization(b"h", MODERN, Tls.ACTIVE, OFFERED).receive,
+        b"AUTH login\r\nYQ==\r\nYg==\r\n",
+        b"LIS",
+    ):
+        assert [Reply(b"+ VXNlcm5hbWU6\r\n"), Reply(b"+ UGFzc3dvcmQ6\r\n"), Login(b"a", b"b")] == events
+
+
+@pytest.mark.parametrize(
+    ("lines", "last"),
+    [
+        (b"AUTH\r\n", b"-ERR that mechanism is not offered now\r\n"),
+        (b"AUTH GSSAPI\r\n", b"-ERR that mechanism is not offered now\r\n"),
+        (b"AUTH APOP\r\n", b"-ERR that mechanism is not offered now\r\n"),
+        (b"AUTH PLAIN =\r\n", b"-ERR syntax error\r\n"),
+        (b"AUTH PLAIN\r\n*\r\n", b"-ERR authentication cancelled\r\n"),
+        (b"AUTH PLAIN\r\nQ\0IT\r\n", b"-ERR syntax error\r\n"),
+        (b"AUTH LOGIN YQBi\r\nYg==\r\n", b"-ERR syntax error\r\n"),
+        (b"AUTH CRAM-MD5 YQ==\r\n", b"-ERR syntax error\r\n"),
+        (b"AUTH PLAIN\r\n*\r\nNOOP\r\n", b"+OK \r\n"),
+    ],
+)
+def test_what_is_no_authentication_is_refused_and_the_session_goes_on(lines: bytes, last: bytes) -> None:
+    answers = said(Authorization(b"h", MODERN, Tls.ACTIVE, OFFERED), lines)
+
+    assert last == answers.splitlines(keepends=True)[-1]
+
+
+def test_scram_waits_for_what_others_know_and_the_rest_is_for_whoever_comes_next() -> None:
+    state = Authorization(b"h", MODERN, Tls.OFFERED, OFFERED)
+    first, final = b"n,,n=joe,r=abc", b"c=biws,r=abc<1.2@h>,p=" + PROOF
+    message = b"n=joe,r=abc,r=abc<1.2@h>,s=c2FsdA==,i=4096,c=biws,r=abc<1.2@h>"
+    lines = (b"AUTH SCRAM-SHA-256 " + base64.b64encode(first), base64.b64encode(final), b"", b"STAT\r\n")
+
+    assert [SaltWanted(b"joe")] == list(state.receive(b"\r\n".join(lines)))
+    assert Reply(b"+ " + base64.b64encode(b"r=abc<1.2@h>,s=c2FsdA==,i=4096") + b"\r\n") == state.tell(
+        b"s=c2FsdA==,i=4096"
+    )
+    assert [Login(b"joe", PROOF, b"SCRAM-SHA-256", message)] == list(state.receive(b""))
+    assert Reply(b"+ dj1jMmxu\r\n") == state.tell(b"c2ln")
+    assert [Proven()] == list(state.receive(b""))
+    assert b"STAT\r\n" == state.take_rest()
 
 
 def test_quit_ends_the_connection_and_what_follows_is_not_read() -> None:
