@@ -1,5 +1,6 @@
 """Owns the fuzzing targets among the protocols: what strangers say to daemons, or answer to clients."""
 
+import base64
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,7 @@ from appliance.protocols import pop3, proxy
 from appliance.protocols.qmqp_client import Answer as QmqpAnswer
 from appliance.protocols.qmtp_client import QmtpClient
 from appliance.protocols.reply import REPLY_LIMIT, ReplyBuffer
-from appliance.protocols.sasl_server import Login
+from appliance.protocols.sasl_server import Login, SaltWanted, Sasl
 from appliance.protocols.smtp_client import SmtpClient, State
 from appliance.protocols.smtp_client import Transaction as Delivery
 from appliance.protocols.smtp_text import BareNewline, TextReader
@@ -25,6 +26,9 @@ from tests.support.packages import letters, qmqp, qmtp
 from tests.support.smtp_rig import ENVIRONMENT, Memory, Message
 
 ENVELOPE = Envelope(b"s@a.test", (b"r@b.test", b"q@b.test"))
+
+
+SASL = Sasl.of(b"SCRAM-SHA-256 CRAM-MD5", lambda: b"<1.2@h>")
 
 
 class Stored(NamedTuple):
@@ -151,6 +155,8 @@ def _pop3(state: pop3.Authorization | pop3.Transaction, pieces: list[bytes]) -> 
     for piece in pieces:
         for event in state.receive(piece):
             events.append(event)
+            if isinstance(event, SaltWanted) and isinstance(state, pop3.Authorization):
+                events.append(state.tell(b"s=c2FsdA==,i=4096"))
             if isinstance(event, pop3.Listing):
                 assert all(part.endswith(b"\r\n") for part in event.parts if part)
             if isinstance(event, pop3.Close | Login | pop3.Update | pop3.StartTls):
@@ -159,7 +165,7 @@ def _pop3(state: pop3.Authorization | pop3.Transaction, pieces: list[bytes]) -> 
 
 
 def _authorization(pieces: list[bytes]) -> Answer:
-    return _pop3(pop3.Authorization(b"<1.2@h>", tls=pop3.Tls.OFFERED), pieces)
+    return _pop3(pop3.Authorization(b"<1.2@h>", tls=pop3.Tls.OFFERED, sasl=SASL), pieces)
 
 
 def _transaction(pieces: list[bytes]) -> Answer:
@@ -251,8 +257,11 @@ def _said(protocol: str) -> tuple[bytes, ...]:
 
 
 TEXTS = (b"line\r\n..dot\r\n.\r\nQUIT\r\n", b"a\nb\r\n.\r\n", b"a\r\n.\rb")
+MECHANISMS = "smtp:SCRAM-SHA-256 CRAM-MD5"
+FINAL = base64.b64encode(b"c=biws,r=abcd<1.2@h>,p=" + b"A" * 43 + b"=")
 POP3 = (
     b"CAPA\r\nUSER joe\r\nPASS a b\r\nAPOP joe 0123456789abcdef0123456789abcdef\r\nSTLS\r\nQUIT\r\n",
+    b"AUTH SCRAM-SHA-256 biwsbj1qb2Uscj1hYmNk\r\n" + FINAL + b"\r\n\r\nAUTH CRAM-MD5\r\nam9lIDAx\r\n*\r\n",
     b"STAT\r\nLIST\r\nLIST 1\r\nUIDL\r\nUIDL 2\r\nTOP 1 0\r\nRETR 2\r\nQUIT\r\n",
     b"DELE 1\r\nLAST\r\nRSET\r\nNOOP\r\nRETR 3\r\nTOP 1\r\nLIST 9999999999\r\nDELE 0\r\nDELE 2\r\nQUIT\r\n",
 )
@@ -267,7 +276,11 @@ QMTP = (
 QMQP = (qmqp(b"body\n", b"a@y.test", b"joe@far.test", b"") + b"1", qmqp(b"", b"a\0b", b"x" * 1000))
 TARGETS = (
     Target("smtp", _Smtpd({"servercert": "given", "databytes": "5000"}), _said("smtp")),
-    Target("submission", _Smtpd({"checkfrom": "1"}, submission=True), _said("submission")),
+    Target(
+        "submission",
+        _Smtpd({"checkfrom": "1", "saslmechanisms": MECHANISMS}, submission=True),
+        _said("submission"),
+    ),
     Target("text", _text, TEXTS),
     Target("mended_text", _mended, TEXTS),
     Target("transparency", _sent, (b"a\n.b\n\r.\rc\r\n..\n", b".\n", b"no end")),
