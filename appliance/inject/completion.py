@@ -1,6 +1,5 @@
 """Owns reading what completes what users wrote: defaulthost and its kin, idhost, the lists they are on."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,13 +27,6 @@ def unable_to_read(what: str, refusal: Temporary) -> Temporary:
     why = refusal.__cause__
     words = words_of(why) if isinstance(why, OSError) else refusal.sentence
     return Temporary(f"unable to read {what}: {words}")
-
-
-def setting(control: Control, environ: Mapping[str, str], name: str, missing: str) -> bytes:
-    """A control file, which the variable QMAIL<NAME> overrides; else control/me, or that word. Temporary."""
-    found = control.line(name, control.line("me", missing.encode())) or b""
-    override = environ.get(f"QMAIL{name.upper()}")
-    return found if override is None else os.fsencode(override)
 
 
 def lines_of(environ: Mapping[str, str], variable: str) -> list[bytes] | None:

@@ -16,12 +16,13 @@ from appliance.formats.addrlist import Defaults
 from appliance.formats.composed import Composed, parse_composed
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import FormatError, Permanent, Temporary
-from appliance.inject.completion import followed_lists, setting
+from appliance.inject.completion import followed_lists
 from appliance.inject.header import Header, Unparsed, User
 from appliance.inject.input import close_other_end
 from appliance.queue.client import queue_of
 from appliance.system.control import Control
 from appliance.system.place import Place
+from appliance.system.rewriting import setting
 
 _OPTIONS = "aAhHnNf:"
 

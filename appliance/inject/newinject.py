@@ -14,18 +14,20 @@ from getopt import GetoptError, getopt
 from appliance.formats.envelope import Envelope
 from appliance.formats.header import split_written
 from appliance.formats.mailboxes import Mailbox, format_mailbox
+from appliance.formats.newheader import Additions, NewHeader
 from appliance.formats.outcome import Temporary
 from appliance.formats.rewriting import Rewriting
-from appliance.inject.completion import followed_lists, lines_of, setting, unable_to_read
+from appliance.inject.completion import followed_lists, lines_of, unable_to_read
 from appliance.inject.endings import ended, put, say
 from appliance.inject.header import User
 from appliance.inject.input import close_other_end, read_input
-from appliance.inject.newheader import NewHeader
 from appliance.queue.client import queue_of
 from appliance.system.control import Control
 from appliance.system.place import Place
+from appliance.system.rewriting import read_rewriting
 
 _FLAGS = b"FIMRS"
+_IGNORED_BY = {b"F": b"from", b"I": b"message-id", b"S": b"return-path"}
 _USAGE = "new-inject: usage: new-inject [ -nNaAhHFIMRS ] [ -f sender ] [ recip ... ]\n\n"
 
 
@@ -47,16 +49,22 @@ def _inject(options: list[tuple[str, str]], recipients: list[bytes], environ: Ma
     close_other_end()
     message = read_input()
     head, rest = split_written(message if message.endswith(b"\n") or not message else message + b"\n")
-    header = NewHeader(head, _user(options, environ), rewriting, int(time.time()), os.getpid())
-    chosen = dict(options)  # the last of each
-    sender = rewriting.address(os.fsencode(chosen["-f"])) if "-f" in chosen else header.sender
+    user, now = _user(options, environ), int(time.time())
+    header = NewHeader(
+        head, rewriting, frozenset(_IGNORED_BY[flag] for flag in user.flags if flag in _IGNORED_BY)
+    )
+    given = dict(options).get("-f")  # the last of them
+    sender = header.sender if given is None else rewriting.address(os.fsencode(given))
+    if sender is None:
+        sender = _own_sender(user, rewriting, now)
     strategy = _last(options, "aAhH", "A")
     to = list[bytes]()
     if strategy in "aH" or (strategy == "A" and recipients):
         to += map(rewriting.address, recipients)
     if strategy in "hH" or (strategy == "A" and not recipients):
         to += header.recipients
-    whole = header.finish(id_host, followed)
+    author = Mailbox(rewriting.address(user.name + b"@" + (user.host or b"")), user.full_name)
+    whole = header.finish(Additions(author, now, b"%d" % os.getpid(), id_host), followed)
     body = rest if rest.startswith(b"\n") or not rest else b"\n" + rest
     if _last(options, "nN", "N") == "n":
         put(_shown(sender, to) + whole + body)
@@ -72,14 +80,9 @@ def _read_settings(control: Control, environ: Mapping[str, str]) -> tuple[Rewrit
         what = "$QMAILREWRITEFILE"
         lines = lines_of(environ, "QMAILREWRITEFILE")
         what = "controls"
-        lines = control.lines("rewrite") if lines is None else lines
-        host, domain, plus, id_host = (
-            setting(control, environ, name, name.upper())
-            for name in ("defaulthost", "defaultdomain", "plusdomain", "idhost")
-        )
+        rewriting, id_host = read_rewriting(control, environ, lines)
     except Temporary as refusal:
         raise unable_to_read(what, refusal) from refusal
-    rewriting = Rewriting.by_defaults(host, domain, plus) if lines is None else Rewriting.of(lines)
     return rewriting, id_host, followed
 
 
@@ -87,6 +90,17 @@ def _user(options: list[tuple[str, str]], environ: Mapping[str, str]) -> User:
     user = User.of({os.fsencode(name): os.fsencode(value) for name, value in environ.items()})
     given = b"".join(user.flags).upper() + b"".join(os.fsencode(name[1:]) for name, _ in options)
     return user._replace(flags=frozenset(bytes([flag]) for flag in _FLAGS if flag in given))
+
+
+def _own_sender(user: User, rewriting: Rewriting, now: int) -> bytes:
+    """The envelope's, if neither header nor options say it."""
+    name = user.sender_name
+    if b"M" in user.flags:
+        name += b"-%d.%d" % (now, os.getpid())
+    if b"R" in user.flags:
+        name += b"-"
+    sender = rewriting.address(name + b"@" + (user.sender_host or b""))
+    return sender + (b"-@[]" if b"R" in user.flags else b"")
 
 
 def _last(options: list[tuple[str, str]], letters: str, default: str) -> str:

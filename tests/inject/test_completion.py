@@ -6,8 +6,7 @@ import pytest
 
 from appliance.formats.forwardlist import Completion
 from appliance.formats.outcome import Temporary
-from appliance.inject.completion import followed_lists, lines_of, read_completion, setting, unable_to_read
-from appliance.system.control import Control
+from appliance.inject.completion import followed_lists, lines_of, read_completion, unable_to_read
 
 
 def write(folder: Path, **files: str) -> dict[str, str]:
@@ -39,15 +38,6 @@ def test_files_that_cannot_be_read_defer(tmp_path: Path) -> None:
 
     with pytest.raises(Temporary, match="unable to read controls: is a directory"):
         read_completion(environ)
-
-
-def test_a_variable_overrides_a_file_and_a_word_stands_in_for_both(tmp_path: Path) -> None:
-    write(tmp_path, idhost="i.test\n")
-    control = Control(tmp_path / "control")
-
-    assert b"i.test" == setting(control, {}, "idhost", "IDHOST")
-    assert b"env" == setting(control, {"QMAILIDHOST": "env"}, "idhost", "IDHOST")
-    assert b"PLUS" == setting(control, {}, "plusdomain", "PLUS")
 
 
 def test_a_users_file_has_lines_if_there_is_one(tmp_path: Path) -> None:

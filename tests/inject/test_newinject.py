@@ -1,5 +1,6 @@
 """The program new-inject, with a small real queue and control files."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def test_options_say_where_recipients_come_from(
         (["-f", ""], "", b""),
         (["-R"], "", b"alice-@dh.dd.test-@[]"),
         ([], "xry", b"alice-@dh.dd.test-@[]"),
+        (["-S"], "", b"alice@dh.dd.test"),
     ],
 )
 def test_a_sender_may_be_ordered(
@@ -67,6 +69,17 @@ def test_a_sender_may_be_ordered(
 ) -> None:
     assert 0 == inject(tmp_path, environ | {"QMAILINJECT": letters}, *argv)
     assert [sender] == [request.envelope.sender for request in queue.requests if isinstance(request, Whole)]
+
+
+def test_flags_have_fields_and_the_sender_made_anew(
+    tmp_path: Path, environ: dict[str, str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert 0 == inject(tmp_path, environ, "-nFIMS", message=HEADER + b"Return-Path: <r>\n")
+
+    shown = capfdbinary.readouterr().out
+    assert b"\nFrom: alice@dh.dd.test\n" in shown
+    assert b"<m>" not in shown
+    assert re.match(rb"Envelope-Sender: alice-\d+\.\d+@dh\.dd\.test\n", shown)
 
 
 def test_it_shows_what_it_would_hand_in(

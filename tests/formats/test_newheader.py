@@ -1,17 +1,16 @@
-"""The header that new-inject makes, without a program around it."""
-
-from typing import Any
+"""The header that mess822's programs make, without a program around it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.formats.header import fields, split_written
+from appliance.formats.mailboxes import Mailbox
+from appliance.formats.newheader import LONGEST, Additions, MendedHeader, NewHeader
+from appliance.formats.outcome import FormatError
 from appliance.formats.rewriting import Rewriting
-from appliance.inject.header import User
-from appliance.inject.newheader import NewHeader
 
-USER = User(b"joe", None, b"joe", None, None, frozenset())
+ADDITIONS = Additions(Mailbox(b"joe@dh.test"), 86400, b"17", b"id.test")
 RULES = Rewriting.by_defaults(b"dh.test", b"dd.test", b"pd.test")
 NAMES = [
     b"To",
@@ -29,12 +28,12 @@ HEADERS = st.lists(
 ).map(b"".join)
 
 
-def header(text: bytes, **user: Any) -> NewHeader:
-    return NewHeader(text, USER._replace(**user), RULES, 86400, 17)
+def header(text: bytes, *ignored: bytes) -> NewHeader:
+    return NewHeader(text, RULES, frozenset(ignored))
 
 
-def finish(text: bytes, followed: frozenset[bytes] = frozenset(), **user: Any) -> bytes:
-    return header(text, **user).finish(b"id.test", followed)
+def finish(text: bytes, *ignored: bytes, followed: frozenset[bytes] = frozenset()) -> bytes:
+    return header(text, *ignored).finish(ADDITIONS, followed)
 
 
 def named(text: bytes, name: bytes) -> bytes:
@@ -76,21 +75,17 @@ def test_a_message_id_carries_the_date_of_the_message() -> None:
     assert b"Message-ID: <20010203040506.17.qmail@id.test>\n" == named(made, b"message-id")
 
 
-def test_the_user_may_have_a_name_and_a_host() -> None:
-    made = finish(b"", full_name=b"Joe [Q]", host=b"far+")
+def test_the_author_may_have_a_name() -> None:
+    made = header(b"").finish(ADDITIONS._replace(author=Mailbox(b"joe@far.test", b"Joe [Q]")))
 
-    assert b'From: "Joe \\[Q\\]" <joe@far.pd.test>\n' == named(made, b"from")
+    assert b'From: "Joe \\[Q\\]" <joe@far.test>\n' == named(made, b"from")
 
 
-@pytest.mark.parametrize(
-    ("flag", "name", "field"),
-    [
-        (b"F", b"from", b"From: joe@dh.test\n"),
-        (b"I", b"message-id", b"Message-ID: <19700102000000.17.qmail@id.test>\n"),
-    ],
-)
-def test_a_flag_makes_a_field_anew(flag: bytes, name: bytes, field: bytes) -> None:
-    assert field == named(finish(b"From: x\nMessage-ID: <x>\n", flags=frozenset((flag,))), name)
+def test_fields_that_are_ignored_are_made_anew() -> None:
+    made = finish(b"From: x\nMessage-ID: <x>\nFROM: y\n", b"from", b"message-id")
+
+    assert b"From: joe@dh.test\n" == named(made, b"from")
+    assert b"Message-ID: <19700102000000.17.qmail@id.test>\n" == named(made, b"message-id")
 
 
 def test_recipients_are_those_of_to_cc_and_bcc_in_this_order() -> None:
@@ -105,23 +100,21 @@ def test_envelope_recipients_stand_in_for_all_even_if_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "flags", "sender"),
+    ("text", "sender"),
     [
-        (b"", b"", b"joe@dh.test"),
-        (b"", b"M", b"joe-86400.17@dh.test"),
-        (b"", b"R", b"joe-@dh.test-@[]"),
-        (b"", b"MR", b"joe-86400.17-@dh.test-@[]"),
-        (b"Return-Path: <a>\nReturn-Path: b\n", b"R", b"b@dh.test"),
-        (b"Return-Path: <>\n", b"", b""),
-        (b"Return-Path: \n", b"", b"joe@dh.test"),
-        (b"Return-Path: a\n", b"S", b"joe@dh.test"),
-        (b"Return-Path: a\nEnvelope-Sender: e@f\n", b"S", b"e@f.dd.test"),
+        (b"", None),
+        (b"Return-Path: <a>\nReturn-Path: b\n", b"b@dh.test"),
+        (b"Return-Path: <>\n", b""),
+        (b"Return-Path: \n", None),
+        (b"Return-Path: a\nEnvelope-Sender: e@f\n", b"e@f.dd.test"),
     ],
 )
-def test_the_sender_is_the_fields_or_the_users(text: bytes, flags: bytes, sender: bytes) -> None:
-    letters = frozenset(flags[place : place + 1] for place in range(len(flags)))
+def test_the_header_may_say_the_sender(text: bytes, sender: bytes | None) -> None:
+    assert sender == header(text).sender
 
-    assert sender == header(text, flags=letters).sender
+
+def test_a_return_path_may_be_ignored() -> None:
+    assert header(b"Return-Path: a\n", b"return-path").sender is None
 
 
 @pytest.mark.parametrize(
@@ -134,7 +127,7 @@ def test_the_sender_is_the_fields_or_the_users(text: bytes, flags: bytes, sender
     ],
 )
 def test_mail_to_a_list_that_is_followed_says_where_answers_go(text: bytes, field: bytes) -> None:
-    assert field == named(finish(text, frozenset((b"a@x.test",))), b"mail-followup-to")
+    assert field == named(finish(text, followed=frozenset((b"a@x.test",))), b"mail-followup-to")
 
 
 @given(HEADERS | st.binary(max_size=200).map(lambda text: text + b"\n"))
@@ -144,5 +137,49 @@ def test_any_header_becomes_a_header_with_all_that_one_must_have(text: bytes) ->
 
     assert (made, b"") == split_written(made)
     assert all(named(made, name) for name in (b"date", b"from", b"message-id"))
-    envelope = [header(text).sender, *header(text).recipients]
+    envelope = [header(text).sender or b"", *header(text).recipients]
     assert all(b"@" in address or not address for address in envelope)
+
+
+def mended(*blocks: bytes) -> bytes:
+    coming = MendedHeader(RULES, ADDITIONS)
+    return b"".join(coming.receive(block, at == len(blocks)) for at, block in enumerate(blocks, 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "behind", "made"),
+    [
+        (b"To: a\nX: x\n", b"\nbody\nTo: b\n", b"\nbody\nTo: b\n"),
+        (b"To: a\n b\nX: x\n", b"no field\nTo: b\n", b"\nno field\nTo: b\n"),
+        (b"To: a\n", b"", b""),
+        (b"To: a\n", b"X: x", b"\nX: x"),
+        (b"", b"\nbody\n", b"\nbody\n"),
+        (b"", b"From joe\n\nbody\n", b"\nFrom joe\n\nbody\n"),
+        (b"", b"", b""),
+    ],
+)
+def test_a_header_is_mended_up_to_the_first_line_that_is_none(
+    given: bytes, behind: bytes, made: bytes
+) -> None:
+    text = given + behind
+
+    assert finish(given) + made == mended(text)
+    assert finish(given) + made == mended(*(text[at : at + 1] for at in range(len(text))), b"")
+
+
+def test_only_the_header_is_held() -> None:
+    coming = MendedHeader(RULES, ADDITIONS, frozenset((b"from",)))
+
+    assert b"" == coming.receive(b"From: x\nX: " + b"b" * (LONGEST - 12) + b"\n")
+    made = coming.receive(b"\nbody")
+    assert made.endswith(b"\n\nbody")
+    assert b"\nFrom: joe@dh.test\n" in made
+    assert b"more" == coming.receive(b"more")
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\n\nbody\n"])
+def test_a_header_that_is_too_long_is_refused(ending: bytes) -> None:
+    coming = MendedHeader(RULES, ADDITIONS)
+
+    with pytest.raises(FormatError, match="longer than"):
+        coming.receive(b"X: " + b"b" * LONGEST + ending)
