@@ -23,7 +23,7 @@ from tests.support.waiting import wait_for
 ALWAYS = tuple(name for name in DAEMONS if name not in ("qmtpd", "qmqpd"))
 """The daemons that run although config.yaml does not ask for them."""
 
-SMTP, SUBMISSIONS, SUBMISSION, QMTP, QMQP, POP3, POP3S = 25, 465, 587, 209, 628, 110, 995
+SMTP, OFMIP, SUBMISSIONS, SUBMISSION, QMTP, QMQP, POP3, POP3S = 25, 26, 465, 587, 209, 628, 110, 995
 
 CONFIG = """\
 version: 1
@@ -88,9 +88,9 @@ class Site:
 
     def up(self) -> None:
         """Starts it and waits for its checklist."""
-        before = self.log.count("mailbox ") if (self.folder / "log").exists() else 0
+        before = self.log.count("\nmailbox ") if (self.folder / "log").exists() else 0
         running = self.start()
-        wait_for(lambda: running.poll() is not None or self.log.count("mailbox ") > before, 60)
+        wait_for(lambda: running.poll() is not None or self.log.count("\nmailbox ") > before, 60)
         assert running.poll() is None, self.log
 
     def down(self) -> int:
@@ -194,7 +194,7 @@ def site(config: str = CONFIG, environ: Mapping[str, str] | None = None) -> Iter
     folder = Path(tempfile.mkdtemp(prefix="toaster-"))
     folder.chmod(0o755)
     (folder / "config.yaml").write_text(config)
-    base = free_base((SMTP, SUBMISSIONS, SUBMISSION, QMTP, QMQP, POP3, POP3S))
+    base = free_base((SMTP, OFMIP, SUBMISSIONS, SUBMISSION, QMTP, QMQP, POP3, POP3S))
     places = {"HOME": "qmail", "MAIL": "mail", "STATE": "state", "CONFIG": "config.yaml"}
     settings = {f"TOASTER_{name}": str(folder / path) for name, path in places.items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOASTER_", "PORT_"))}
