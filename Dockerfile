@@ -46,7 +46,7 @@ WORKDIR /opt/toaster/app
 RUN python -m appliance launchers /usr/local/bin \
  && ln -s /usr/local/bin/sendmail /usr/sbin/sendmail && ln -s ../sbin/sendmail /usr/lib/sendmail \
  && cd / && mkdir -p service/qmail service/authd service/lspawn service/rspawn service/pop3d service/smtpd service/qmtpd service/qmqpd service/popup
-# QMTP (209) and QMQP (628) are closed unless `listen:` of config.yaml opens them.
+# QMTP (209), QMQP (628) and OFMIP (26) are closed unless `listen:` of config.yaml opens them.
 EXPOSE 25 587 465 110 995
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=1s CMD ["python", "-m", "appliance", "health"]

@@ -57,6 +57,7 @@ PROGRAMS = {
     "new-inject": "appliance.inject.newinject:main",
     "newaliases": "appliance.inject.aliases:newaliases",
     "newinclude": "appliance.inject.aliases:newinclude",
+    "ofmipd": "appliance.receive.program:ofmipd",
     "ofmipname": "appliance.inject.tables:ofmipname",
     "parsedate": "appliance.inject.fields:parsedate",
     "pinq": "appliance.mailbox.programs:pinq",

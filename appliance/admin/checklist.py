@@ -21,6 +21,7 @@ _PURPOSES = {
     "smtp": "SMTP, mail comes in",
     "qmtp": "QMTP, mail comes in",
     "qmqp": "QMQP, mail of relay: clients comes in",
+    "ofmip": "OFMIP, mail of relay: clients is mended",
     "submission": "submission, users' mail goes out",
     "submissions": "submission over TLS",
     "pop3": "POP3, mail is fetched",

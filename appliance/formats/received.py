@@ -1,6 +1,7 @@
 """Owns the lines that each station puts in front of a message: Received, Return-Path, Delivered-To.
 
-What comes from the network is shown safe: any byte but letters, digits and . @ % + / = : - [ ] becomes a `?`.
+What comes from the network is shown safe: any byte but letters, digits and . @ % + / = : - [ ] becomes a `?`;
+ofmipd lets more pass.
 """
 
 import re
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from appliance.formats.address import quote
 from appliance.formats.date822 import format_date
 
+_NO_WORD = re.compile(rb"[^!-~]|[()@\\]")
 _UNSAFE = re.compile(rb"[^A-Za-z0-9.@%+/=:\-\[\]]")
 
 
@@ -36,6 +38,13 @@ def format_received(client: Client, by: bytes, protocol: bytes, epoch: int) -> b
 def format_submitted(by: bytes, protocol: bytes, epoch: int) -> bytes:
     """The same for a message whose client is not to be told."""
     return b"Received: by " + _safe(by) + b" with " + protocol + b"; " + _date(epoch) + b"\n"
+
+
+def format_mended(client: Client, epoch: int) -> bytes:
+    """Write the line of a message that was mended, as ofmipd does."""
+    who = b"" if client.info is None else _NO_WORD.sub(b"?", client.info) + b"@"
+    who += _NO_WORD.sub(b"?", client.ip)
+    return b"Received: (ofmipd " + who + b"); " + _date(epoch) + b"\n"
 
 
 def format_invoked(pid: int, origin: bytes, epoch: int) -> bytes:

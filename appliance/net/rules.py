@@ -9,8 +9,8 @@ from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.tcprules import Rule
 from appliance.system.cdb_file import stamp
 
-LISTED_ONLY = frozenset({"qmqp"})
-"""Listeners for those alone whom a rule allows: by QMQP whoever may connect may send to anywhere."""
+LISTED_ONLY = frozenset({"qmqp", "ofmip"})
+"""Listeners for those alone whom a rule allows: who connects there may send to anywhere."""
 
 _ALLOW = Rule(True, {}, "")
 _DENY = Rule(False, {}, "")

@@ -53,13 +53,23 @@ class SmtpServer:
     """One session."""
 
     def __init__(
-        self, limits: Limits, *, offers_tls: bool = False, secure: bool = False, sasl: Sasl | None = None
+        self,
+        limits: Limits,
+        *,
+        offers_tls: bool = False,
+        secure: bool = False,
+        sasl: Sasl | None = None,
+        mends: bool = False,
     ) -> None:
-        """`secure`: the connection began with TLS; `sasl`: AUTH is offered so, and asked for: submission."""
+        """`secure`: the connection began with TLS; `sasl`: AUTH is offered so, and asked for: submission.
+
+        `mends`: in a text bare CRs and LFs end a line.
+        """
         self._limits = limits
         self._offers_tls = offers_tls
         self._sasl = sasl
         self._submission = sasl is not None
+        self._mends = mends or self._submission
         self._lines = LineBuffer(max(limits.line, _LONGEST_RESPONSE) if sasl else limits.line)
         self._authentication: Authentication | None = None
         """It waits for a line of the client's; `_pending` waits for what is asked of others."""
@@ -238,7 +248,7 @@ class SmtpServer:
             fault = Fault.PAST_DATA
         if fault is not None:
             return self._refuse(fault)
-        self._data = TextReader(self._submission)
+        self._data = TextReader(self._mends)
         return Begin()
 
     def _starttls(self, _: bytes) -> Event:
@@ -335,7 +345,7 @@ class SmtpServer:
         self._chunk_size = self._left = int(size)
         self._last_chunk = is_last
         if self._chunks is None:
-            self._chunks = ChunkReader(self._submission)
+            self._chunks = ChunkReader(self._mends)
         return self._maybe_chunk(self._chunks)
 
     def _maybe_chunk(self, reader: ChunkReader) -> Event | None:

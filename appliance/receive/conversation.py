@@ -62,8 +62,12 @@ class Conversation:
         *,
         secure: bool = False,
         submission: bool = False,
+        mends: bool = False,
     ) -> None:
-        """`environment` is tcp-environ(5) with what the rules set; `secure`: it began with TLS."""
+        """`environment` is tcp-environ(5) with what the rules set; `secure`: it began with TLS.
+
+        `mends`: bare CRs and LFs end a line.
+        """
         self._desk = desk
         self._environment = environment
         self._sasl = Sasl.of(desk.policy.mechanisms, partial(new_stamp, own_name(environment)))
@@ -72,6 +76,7 @@ class Conversation:
             offers_tls=desk.offers_tls,
             secure=secure,
             sasl=self._sasl if submission else None,
+            mends=mends,
         )
         self.wants_tls = False
         """The last reply was the 220 to STARTTLS: what comes next is TLS."""
@@ -89,10 +94,15 @@ class Conversation:
         """Whether nothing more is read: the replies go out, then the connection ends."""
         return self.session.ended
 
+    @property
+    def name(self) -> bytes:
+        """What we call ourselves."""
+        return self._desk.policy.greeting
+
     def greet(self) -> bytes:
         """What the peer hears first."""
         self.session.greet()
-        return replies.greeting(self._desk.policy.greeting)
+        return replies.greeting(self.name)
 
     def start_tls(self) -> None:
         """TLS has begun."""
@@ -108,7 +118,7 @@ class Conversation:
                 if answer is not None and not isinstance(answer, Reply):
                     answer = await answer
                 if answer is not None:
-                    answers.append(answer[self.session.extended])
+                    answers.append(self.say(answer))
         except Exception:  # the top of a session: it ends, the others go on
             number = secrets.token_hex(4)
             log.line(f"fault {number} with {self._peer()}: {traceback.format_exc()}")
@@ -136,10 +146,10 @@ class Conversation:
 
     def _helo(self, event: said.Helo) -> Reply:
         self.close()
-        policy = self._desk.policy
-        if not event.extended:
-            return replies.helo(policy.greeting)
-        databytes = policy.terms(self._environment).databytes
+        return replies.ehlo(self.name, self._extensions()) if event.extended else replies.helo(self.name)
+
+    def _extensions(self) -> list[bytes]:
+        databytes = self._desk.policy.terms(self._environment).databytes
         # qmail's two first, in its order; RFC 2920, 6152, 1870, 6531, 2034, 3030, 3207.
         extensions = [b"PIPELINING", b"8BITMIME", b"SIZE %d" % databytes, b"SMTPUTF8"]
         extensions += [b"ENHANCEDSTATUSCODES", b"CHUNKING"]
@@ -147,7 +157,7 @@ class Conversation:
             extensions.append(b"STARTTLS")
         if self.session.offers_auth:
             extensions.append(b"AUTH " + b" ".join(self._sasl.mechanisms))
-        return replies.ehlo(policy.greeting, extensions)
+        return extensions
 
     @property
     def _office(self) -> Office:
@@ -203,7 +213,9 @@ class Conversation:
         databytes, size = self._terms.databytes, event.parameters.size
         if databytes and size is not None and size > databytes:
             return replies.TOO_LARGE
-        sender = policy.with_local_name(event.sender, self._terms.own_literals)
+        sender = self._sender(event.sender)
+        if isinstance(sender, Reply):
+            return sender
         if self._submission is not None:
             refusal = self._submission.mail(sender, policy.submission)
             if refusal is not None:
@@ -212,10 +224,17 @@ class Conversation:
         self.session.accept_sender(event._replace(sender=sender))
         return replies.SENDER_OK
 
+    def _rewritten(self, address: bytes) -> bytes:
+        return self._desk.policy.with_local_name(address, self._terms.own_literals)
+
+    def _sender(self, address: bytes) -> bytes | Reply:
+        """Who sends if a peer says that address, or why that cannot be told."""
+        return self._rewritten(address)
+
     def _recipient(self, event: said.Recipient) -> Reply | Awaitable[Reply]:
         policy = self._policy
         assert policy is not None  # no RCPT without a MAIL that was accepted
-        address = policy.with_local_name(event.address, self._terms.own_literals)
+        address = self._rewritten(event.address)
         if self._bad_sender:
             return self._refuse_recipient(replies.BAD_SENDER, address)
         if self._submission is not None:
@@ -324,7 +343,7 @@ class Conversation:
         elif event.verb is said.Verb.STARTTLS:
             self.wants_tls = True
         elif event.verb is said.Verb.QUIT:
-            return replies.goodbye(self._desk.policy.greeting)
+            return replies.goodbye(self.name)
         return _COMMANDS[event.verb]
 
     def _fault(self, event: said.Refused) -> Reply:

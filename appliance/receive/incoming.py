@@ -35,12 +35,16 @@ class Queue(Protocol):
 
 
 def received_line(environment: Mapping[str, str], helo: bytes | None, protocol: bytes, epoch: int) -> bytes:
-    """The line in front of a text from whom the environment (tcp-environ(5)) names."""
+    """The line in front of a text from whom the environment names."""
+    return format_received(client_of(environment, helo), own_name(environment), protocol, epoch)
+
+
+def client_of(environment: Mapping[str, str], helo: bytes | None = None) -> Client:
+    """Whom the environment (tcp-environ(5)) names."""
     ip, host, info = (environment.get(f"TCPREMOTE{name}") for name in ("IP", "HOST", "INFO"))
-    client = Client(
+    return Client(
         _bytes(ip or "unknown"), _bytes(host or "unknown"), None if info is None else _bytes(info), helo
     )
-    return format_received(client, own_name(environment), protocol, epoch)
 
 
 def own_name(environment: Mapping[str, str]) -> bytes:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from appliance.formats.assign import lookup
@@ -10,6 +11,7 @@ from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.rewrite import Rewriter
 from appliance.protocols.smtp import Limits
+from appliance.receive.mending import Mending
 from appliance.receive.submission import NOTHING_SAID, Conditions
 from appliance.system.cdb_file import CdbFile
 from appliance.system.control import SENTENCE, Control
@@ -54,9 +56,10 @@ class Policy:
     submission: Conditions = NOTHING_SAID
     mechanisms: bytes = b""
     """Words: what AUTH is offered by on submission, besides PLAIN and LOGIN."""
+    mending: Mending = Mending()
 
     @classmethod
-    def read(cls, place: Place) -> "Policy":
+    def read(cls, place: Place, environ: Mapping[str, str] = MappingProxyType({})) -> "Policy":
         """Read control/ and run/refuse; Temporary if a file is unreadable or the host has no name."""
         control = Control(place.control)
         rcpthosts = control.lines("rcpthosts")
@@ -77,6 +80,7 @@ class Policy:
             has_quotas=bool(control.lines("quotas")),
             submission=Conditions.read(control),
             mechanisms=control.table("saslmechanisms").get(b"smtp", b""),
+            mending=Mending.read(place, environ),
         )
 
     def terms(self, environment: Mapping[str, str]) -> Terms:

@@ -1,7 +1,8 @@
-"""Owns qmail-smtpd, qmail-qmtpd and qmail-qmqpd as programs on standard input and output, one session each.
+"""Owns qmail-smtpd, ofmipd, qmail-qmtpd and qmail-qmqpd as programs on standard input and output.
 
-Who calls is told by the environment (tcp-environ(5)). They take whom rcpthosts lets in: whether a mailbox is
-there only the listeners can ask. (qmail-smtpd(8), qmail-qmtpd(8), qmail-qmqpd(8))
+One session each. Who calls is told by the environment (tcp-environ(5)). They take whom rcpthosts lets in:
+whether a mailbox is there only the listeners can ask. ofmipd sends to anywhere for whoever may call it.
+(qmail-smtpd(8), ofmipd(8), qmail-qmtpd(8), qmail-qmqpd(8))
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import os
 import select
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import FormatError, Report, Temporary, Verdict
@@ -18,6 +20,7 @@ from appliance.queue.async_client import AsyncQueueClient
 from appliance.receive import replies
 from appliance.receive.conversation import Conversation, Desk
 from appliance.receive.incoming import Handover, Queue
+from appliance.receive.ofmip import Ofmip
 from appliance.receive.packages import Qmqp, Qmtp, Session
 from appliance.receive.policy import Policy
 from appliance.system import log
@@ -78,7 +81,13 @@ def _desk(place: Place, policy: Policy, environ: Mapping[str, str]) -> Desk:
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """One session of SMTP; 0 at its end, 1 if the peer keeps still or the control files cannot be read."""
     log.open("qmail-smtpd")
-    return asyncio.run(_serve(environ))
+    return asyncio.run(_serve(Conversation, environ))
+
+
+def ofmipd(argv: list[str], environ: Mapping[str, str]) -> int:
+    """[name.cdb]: one session of OFMIP, with names that ofmipname made; 0 after QUIT, else 1."""
+    log.open("ofmipd")
+    return asyncio.run(_serve(Ofmip, environ, *argv[:1]))
 
 
 def qmtpd(argv: list[str], environ: Mapping[str, str]) -> int:
@@ -128,14 +137,15 @@ def _pieces(conversation: Conversation, received: bytes) -> Iterator[bytes]:
         received = received[end:]
 
 
-async def _serve(environ: Mapping[str, str]) -> int:
+async def _serve(kind: type[Conversation], environ: Mapping[str, str], names: str = "") -> int:
     place = Place.from_environ(environ)
     try:
-        policy = Policy.read(place)
-    except Temporary:
-        write_all(1, replies.NO_CONTROLS.plain)
+        policy = Policy.read(place, environ)
+        policy = replace(policy, mending=policy.mending.named_in(names))
+    except (Temporary, OSError, FormatError):
+        write_all(1, (replies.NO_CONTROLS if kind is Conversation else replies.NO_CONFIGURATION).plain)
         return 1
-    conversation = Conversation(_desk(place, policy, environ), environ)
+    conversation = kind(_desk(place, policy, environ), environ)
     try:
         write_all(1, conversation.greet())
         while not conversation.ended:
@@ -151,4 +161,4 @@ async def _serve(environ: Mapping[str, str]) -> int:
         return 1  # the peer is gone
     finally:
         conversation.close()
-    return 0
+    return 0 if kind is Conversation or conversation.session.quit else 1

@@ -152,6 +152,7 @@ LOOPING = reply(554, b"too many hops, this message is looping (#5.4.6)")
 TOO_LARGE = reply(552, b"sorry, that message size exceeds my databytes limit (#5.3.4)")
 
 NO_CONTROLS = reply(421, b"unable to read controls (#4.3.0)")
+NO_CONFIGURATION = reply(451, b"unable to read configuration (#4.3.0)")
 TIMEOUT = reply(451, b"timeout (#4.4.2)")
 TOO_SLOW = reply(451, b"too slow (#4.4.2)")
 TOO_LONG = reply(421, b"this session takes too long (#4.4.2)")

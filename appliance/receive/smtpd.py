@@ -21,6 +21,7 @@ from appliance.protocols.sasl_server import Login
 from appliance.queue.async_client import AsyncQueueClient
 from appliance.receive import replies
 from appliance.receive.conversation import Conversation, Desk
+from appliance.receive.ofmip import Ofmip
 from appliance.receive.policy import Policy
 from appliance.receive.rates import Rates
 from appliance.receive.recipients import Recipients
@@ -34,6 +35,9 @@ from appliance.system.privileges import become
 
 SUBMISSION = ("submission", "submissions")
 """The listeners where users send their mail, and say who they are (RFC 6409, RFC 8314)."""
+
+OFMIP = "ofmip"
+"""The listener that mends what it gets, for those whom a rule allows."""
 
 _BLOCK = 64 * 1024
 _LINGER = 2.0  # seconds in which a peer that was refused in the midst of its text can read why
@@ -49,11 +53,7 @@ class Session(SMTP):
         self.__dict__.update(worker.template)
         reader = asyncio.StreamReader(_BLOCK, worker.loop)
         asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, worker.loop)
-        secure = connection.listener.tls
-        submission = connection.listener.name in SUBMISSION
-        self.conversation = Conversation(
-            worker.desk, connection.environment, secure=secure, submission=submission
-        )
+        self.conversation = _conversation(worker.desk, connection)
         self._worker = worker
         self._busy = False
         self._stopping = False
@@ -169,6 +169,13 @@ class Session(SMTP):
         if self.transport is not None and self._closed_at is None:
             self._closed_at = self._worker.loop.time()
             self.transport.close()
+
+
+def _conversation(desk: Desk, connection: Connection) -> Conversation:
+    name, secure = connection.listener.name, connection.listener.tls
+    if name == OFMIP:
+        return Ofmip(desk, connection.environment)
+    return Conversation(desk, connection.environment, secure=secure, submission=name in SUBMISSION)
 
 
 class Worker:

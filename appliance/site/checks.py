@@ -182,11 +182,10 @@ def _ports(site: Site) -> Iterator[Told]:
         if port is not None and seen.setdefault(port, name) != name:
             told = f"port {port} is the port of {seen[port]} already; give each its own"
             yield Told(("listen", name), told)
-    if site.listen.qmqp is not None and not site.relay.clients:
-        told = (
-            "QMQP is for the hosts of `relay: clients` alone, and there are none; list them, or take it out"
-        )
-        yield Told(("listen", "qmqp"), told)
+    for name in ("qmqp", "ofmip"):
+        if getattr(site.listen, name) is not None and not site.relay.clients:
+            told = f"{name.upper()} is for the hosts of `relay: clients` alone, and there are none"
+            yield Told(("listen", name), f"{told}; list them, or take it out")
 
 
 def _certificate(site: Site) -> Iterator[Told]:

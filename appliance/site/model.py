@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from appliance.site import names
+from appliance.site.listen import Listen
 from appliance.site.submission import Submission
 from appliance.site.values import (
     GENERATE,
@@ -177,30 +178,6 @@ class Relay(Part):
         {},
         description="Next hops by domain: example.org, .example.org for all below it, `*` for all others; "
         "`qmtp://` in front of one sends to it by QMTP; one with a password is written as a smarthost.",
-    )
-
-
-class Listen(Part):
-    """The ports; null closes one."""
-
-    smtp: Port | None = Field(25, description="The port for mail from other hosts.")
-    qmtp: Port | None = Field(
-        None, description="The port for mail from other hosts by QMTP, 209; unencrypted, open if it is given."
-    )
-    qmqp: Port | None = Field(
-        None,
-        description="The port for mail of `relay: clients` by QMQP, 628; unencrypted, open if it is given.",
-    )
-    submission: Port | None = Field(
-        587,
-        description="The port for users' mail to anywhere, by STARTTLS and password; open if `tls` is given.",
-    )
-    submissions: Port | None = Field(
-        465, description="The same with TLS from the first byte; open if `tls` is given."
-    )
-    pop3: Port | None = Field(110, description="The port for fetching mail.")
-    pop3s: Port | None = Field(
-        995, description="The port for fetching mail over TLS; open if `tls` is given."
     )
 
 

@@ -16,7 +16,9 @@ import jinja2
 
 from appliance.formats import tcprules
 from appliance.formats.assign import compile_assign
+from appliance.formats.cdb import make_cdb
 from appliance.formats.maildirsize import format_limits
+from appliance.formats.mailnames import compile_names
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.formats.senders import format_senders
 from appliance.site import deliveries, mechanisms, passwords, smarthosts, tree
@@ -33,6 +35,7 @@ UNKNOWN_HASH = "made-when-applied"
 """Stands in a plan for a hash that is not there yet."""
 
 _HIGHEST_PORT = 65535
+_NAMES = "control/ofmipnames"
 _ENDING = ".j2"
 _ALIAS_FILE = "alias/.qmail.j2"
 _PRIVATE = {
@@ -112,6 +115,8 @@ def _compiled(made: Plan) -> Iterator[tuple[str, File]]:
     for name, file in made.items():
         if name == "users/assign":
             yield "users/cdb", File(compile_assign(file.content))
+        elif name == _NAMES:
+            yield f"{name}.cdb", File(make_cdb(compile_names(file.content)))
         elif name.startswith("rules/"):
             yield f"{name}.cdb", File(tcprules.compile_rules(file.content))
 
@@ -145,7 +150,9 @@ def _values(
         "mechanisms": mechanisms.lines(site, hashes),
         "asked": [site.logins.user, *site.logins.program] if site.logins.program else [],
         "senders": [line.decode() for line in format_senders(senders(site))],
-        "smtp": listeners(surroundings, "smtp", site.listen.smtp) + _submission(site, surroundings),
+        "smtp": listeners(surroundings, "smtp", site.listen.smtp)
+        + listeners(surroundings, "ofmip", site.listen.ofmip)
+        + _submission(site, surroundings),
         "qmtp": listeners(surroundings, "qmtp", site.listen.qmtp),
         "qmqp": listeners(surroundings, "qmqp", site.listen.qmqp),
         "pop3": listeners(surroundings, "pop3", site.listen.pop3)

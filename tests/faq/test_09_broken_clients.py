@@ -1,13 +1,18 @@
 """Owns question 9.3 of qmail's FAQ, mail of broken clients: each test types what the answer says."""
 
+import secrets
+import smtplib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.by_hand import Host, Internet, lies_in, took
+from tests.support.by_hand import Host, Internet, lies_in, tcpserver, took
 from tests.support.letter import Letter
 from tests.support.nexthop import NextHop
+from tests.support.site import OFMIP
+from tests.support.waiting import until_it_works
 
 FIXUP = """\
 | bouncesaying 'Permission denied' [ "@$HOST" != "@fixme" ]
@@ -15,6 +20,14 @@ FIXUP = """\
 """
 BROKEN, GOOD = "127.0.0.41", "127.0.0.42"
 """Clients that may send to anywhere; the first one's messages are to be mended."""
+
+NAMES = "joe@client.af.mil:Joe Shmoe:J.Shmoe@af.mil:"
+
+MORE = f"""\
+relay: {{clients: [{GOOD}]}}
+listen: {{smtp: 25, ofmip: 26}}
+control: {{ofmipnames: '{NAMES}'}}
+"""
 
 BODY = b"\nno date, no Message-ID, no domains\n"
 FROM_CLIENT = b"From: User <user@client>\nTo: fred, <joe@pokey>\n" + BODY
@@ -35,7 +48,7 @@ def far(internet: Internet) -> Iterator[NextHop]:
 @pytest.fixture(scope="module")
 def pokey(internet: Internet) -> Iterator[Host]:
     """Set up as the answer says, while it runs; as in 9.2 it knows a client already."""
-    with internet.host("pokey.af.mil", "127.0.0.3", more=f"relay: {{clients: [{GOOD}]}}\n") as new:
+    with internet.host("pokey.af.mil", "127.0.0.3", more=MORE) as new:
         new.shell("echo af.mil > control/defaulthost")
         new.shell("echo fixme:fixup >> control/virtualdomains")
         new.shell("svc -h /service/qmail")
@@ -83,3 +96,44 @@ def test_q09_3_nobody_else_gets_at_the_mender(pokey: Host, internet: Internet) -
 
         assert (b"stranger@outside.test",) == took(outside, new)
         assert b"Permission denied" in outside.messages[0].body
+
+
+def through_ofmipd(sink: NextHop, where: tuple[str, int], client: str) -> str:
+    """What becomes of a message that joe's broken client sends to far.test, as lines without a CR."""
+    new = Letter(secrets.token_hex(8), b"")
+
+    def hand_in() -> None:
+        try:
+            with smtplib.SMTP(*where, "client", 10, (client, 0)) as session:
+                session.sendmail("joe@client", "ann@far.test", f"From: x\nTo: ann\n\n{new.token}\n".encode())
+        except (ConnectionRefusedError, smtplib.SMTPServerDisconnected) as error:
+            raise AssertionError(where) from error
+
+    until_it_works(hand_in)
+    took(sink, new)
+    (taken,) = (message for message in sink.messages if new.token.encode() in message.body)
+    assert b"J.Shmoe@af.mil" == taken.sender
+    return taken.body.replace(b"\r\n", b"\n").decode()
+
+
+def test_q09_3_ofmipd_mends_mail_and_writes_from_lines_by_a_database(pokey: Host, far: NextHop) -> None:
+    text = through_ofmipd(far, (pokey.address, pokey.site.port(OFMIP)), GOOD)
+    assert '\nFrom: "Joe Shmoe" <J.Shmoe@af.mil>\nTo: ann@af.mil\n' in text
+    assert "\nDate: " in text
+    assert "@pokey.af.mil>\n" in text.partition("\nMessage-ID: <")[2]
+
+    with socket.create_connection((pokey.address, pokey.site.port(OFMIP)), 10, (BROKEN, 0)) as nobodys:
+        assert b"" == nobodys.recv(1)
+
+
+def test_q09_3_ofmipd_by_hand_under_tcpserver(pokey: Host, far: NextHop) -> None:
+    pokey.shell(f"echo '{NAMES}' | ofmipname names.cdb names.tmp")
+    pokey.shell(f"printf '{BROKEN}:allow\\n:deny\\n' | tcprules tcp.ofmip.cdb tcp.ofmip.tmp")
+    pokey.shell("printf '=:hq.af.mil\\n?client:client.af.mil\\n-sun:af.mil\\n' > control/rewrite")
+
+    with tcpserver(pokey.site, "ofmipd names.cdb", "tcp.ofmip.cdb") as port:
+        text = through_ofmipd(far, ("127.0.0.1", port), BROKEN)
+        assert '\nFrom: "Joe Shmoe" <J.Shmoe@af.mil>\nTo: ann@hq.af.mil\n' in text
+        with socket.create_connection(("127.0.0.1", port), 10, (GOOD, 0)) as nobodys:
+            assert b"" == nobodys.recv(1)
+    pokey.shell("rm control/rewrite")

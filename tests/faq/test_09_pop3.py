@@ -1,21 +1,17 @@
 """Owns question 9.5 of qmail's FAQ: qmail-pop3d by hand, and any program with checkpassword's interface."""
 
-import os
 import poplib
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
 
 from tests.support import clients
+from tests.support.by_hand import tcpserver
 from tests.support.clients import Mailbox
 from tests.support.letter import letter
 from tests.support.pop3_rig import deliver
-from tests.support.ports import free_ports
-from tests.support.site import CONFIG, POP3, Site, site
+from tests.support.site import CONFIG, POP3, site
 from tests.support.waiting import until_it_works
 
 ANOTHER = f"""\
@@ -26,20 +22,6 @@ if (user, password) != (b"zed@example.test", b"known elsewhere"):
     sys.exit(1)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-
-
-@contextmanager
-def tcpserver(site: Site, command: str) -> Iterator[int]:
-    """The port on which a command of qmail's programs answers."""
-    (port,) = free_ports(1)
-    path = f"{site.place.home / 'bin'}:{os.environ['PATH']}"
-    words = ["tcpserver", "-RHl0", "127.0.0.1", str(port), *command.split()]
-    running = subprocess.Popen(words, env={**site.environ, "PATH": path})
-    try:
-        yield port
-    finally:
-        running.terminate()
-        running.wait(15)
 
 
 def test_q09_5_qmail_pop3d() -> None:

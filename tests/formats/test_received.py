@@ -7,6 +7,7 @@ from appliance.formats.received import (
     Client,
     format_delivered_to,
     format_invoked,
+    format_mended,
     format_received,
     format_return_path,
 )
@@ -33,6 +34,14 @@ def test_a_helo_that_says_the_host_s_own_name_is_left_out() -> None:
 
 def test_a_client_of_whom_nothing_is_known_is_unknown() -> None:
     assert line(Client()).startswith(b"Received: from unknown (unknown)\n  by mx.lab.test with SMTP; ")
+
+
+def test_the_line_of_a_message_that_was_mended() -> None:
+    date = b"22 Nov 2026 23:27:52 -0000\n"
+
+    assert b"Received: (ofmipd 192.0.2.7); " + date == format_mended(CLIENT, EPOCH)
+    named = Client(b"2001:db8::1", info=b"a (b)@c\\d \xff;_")
+    assert b"Received: (ofmipd a??b??c?d??;_@2001:db8::1); " + date == format_mended(named, EPOCH)
 
 
 def test_what_comes_from_the_network_is_made_safe() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.formats.cdb import make_cdb
 from appliance.formats.envelope import Envelope
 from appliance.formats.handin import LARGE, Begin, End, Piece, Whole
 from tests.support.packages import letters, qmqp, qmtp
@@ -34,10 +35,10 @@ def queue(home: Path) -> Iterator[QueueServer]:
 
 
 def run(
-    home: Path, session: bytes, program: str = "qmail-smtpd", **environ: str
+    home: Path, session: bytes, program: str = "qmail-smtpd", names: Path | None = None, **environ: str
 ) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
-        [sys.executable, "-m", "appliance", program],
+        [sys.executable, "-m", "appliance", program, *([str(names)] if names else [])],
         input=session,
         capture_output=True,
         cwd=CHECKOUT,
@@ -77,6 +78,32 @@ def test_a_program_may_stand_in_for_the_queue(home: Path) -> None:
     assert b"\r\n250 ok " in ended.stdout
     assert 8000 * 71 < (home / "message").stat().st_size
     assert b"Fa@b.test\0Tc@d.test\0\0" == (home / "envelope").read_bytes()
+
+
+OFMIP = b"MAIL FROM:<joe@b.test>\r\nRCPT TO:<c@far.test>\r\nDATA\r\nFrom: x\n\ny\r\n.\r\n"
+
+
+def test_ofmipd_mends_a_message_by_the_names_of_a_file(home: Path, queue: QueueServer) -> None:
+    (home / "n.cdb").write_bytes(make_cdb([(b"joe@b.test", b"Joe\0J@sun.test")]))
+
+    ended = run(home, OFMIP + b"QUIT\r\n", "ofmipd", names=home / "n.cdb", TCPREMOTEIP="192.0.2.7")
+
+    assert ended.stdout.startswith(b"220 ofmipd.local ESMTP\r\n")
+    assert ended.stdout.endswith(b"\r\n354 go ahead\r\n250 ok\r\n221 ofmipd.local\r\n")
+    assert (0, b"") == (ended.returncode, ended.stderr)
+    (request,) = queue.requests
+    assert isinstance(request, Whole)
+    assert Envelope(b"J@sun.test", (b"c@far.test",)) == request.envelope
+    assert b'\nFrom: "Joe" <J@sun.test>\nCc: ' in request.body
+    assert request.body.startswith(b"Received: (ofmipd 192.0.2.7); ")
+
+
+def test_ofmipd_without_quit_or_names_ends_with_1(home: Path, queue: QueueServer) -> None:
+    assert 1 == run(home, OFMIP, "ofmipd").returncode
+    assert 1 == len(queue.requests)
+
+    ended = run(home, OFMIP, "ofmipd", names=home / "missing.cdb")
+    assert (1, b"451 unable to read configuration (#4.3.0)\r\n") == (ended.returncode, ended.stdout)
 
 
 def test_without_its_name_it_takes_no_mail(home: Path) -> None:

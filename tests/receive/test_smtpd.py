@@ -428,3 +428,15 @@ def test_a_peer_that_does_not_even_read_is_cut() -> None:
         assert session.transport is None
 
     in_this_process(story)
+
+
+def test_ofmip_is_for_those_whom_a_rule_allows() -> None:
+    with smtpd({}, rules=b"127.0.0.1:allow\n", listeners=("ofmip:127.0.0.1:0",)) as rig:
+        with smtplib.SMTP("127.0.0.1", rig.port, "client.test", 10) as session:
+            session.sendmail("joe@x.test", ["sue@far.test"], b"To: sue\r\n\r\nbody\r\n")
+            assert session.ehlo_resp is not None
+            assert session.ehlo_resp.startswith(b"ofmipd.local\n")
+        (message,) = rig.messages
+        assert b"\nFrom: joe@x.test\nTo: sue@mx.lab.test\n\nbody\n" in message.body
+        with socket.create_connection(("127.0.0.1", rig.port), 10, ("127.0.0.2", 0)) as stranger:
+            assert b"" == stranger.recv(1)

@@ -159,10 +159,11 @@ def test_two_addresses_cannot_have_one_name_in_users_assign() -> None:
     assert_one("domains/example.co-op.test/mailboxes/a", "have one name in users/assign", text)
 
 
-def test_qmqp_is_not_opened_for_nobody() -> None:
-    listening = f"{with_domain(ALICE)}listen: {{qmqp: 628}}\n"
+@pytest.mark.parametrize("name", ["qmqp", "ofmip"])
+def test_what_is_for_clients_alone_is_not_opened_for_nobody(name: str) -> None:
+    listening = f"{with_domain(ALICE)}listen: {{{name}: 628}}\n"
 
-    assert_one("listen/qmqp", "QMQP is for the hosts of `relay: clients` alone", listening)
+    assert_one(f"listen/{name}", f"{name.upper()} is for the hosts of `relay: clients` alone", listening)
     assert [] == told(f"{listening}relay: {{clients: [10.0.0.0/8]}}\n")
 
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from appliance.accounts.table import Table, parse_table
 from appliance.formats import assign, control, dotqmail, tcprules
 from appliance.formats.cdb import Cdb
+from appliance.formats.mailboxes import Mailbox
+from appliance.formats.mailnames import find_name
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.formats.rewrite import Rewriter
 from appliance.send.send import STAY_DOWN
@@ -213,15 +215,28 @@ def test_relay_clients_are_the_only_ones_who_may_relay() -> None:
     } == may
 
 
-def test_relay_clients_alone_may_use_qmqp_and_relay_by_qmtp() -> None:
+@pytest.mark.parametrize("name", ["qmqp", "ofmip"])
+def test_relay_clients_alone_may_use_qmqp_and_ofmip_and_relay_by_qmtp(name: str) -> None:
     files = planned_for(f"{SITE}relay: {{clients: [192.0.2.0/25, '2001:db8::/32']}}")
     assert files["rules/tcp.qmtp"].content.strip() == files["rules/tcp.smtp"].content.strip()
 
-    rules = Cdb(files["rules/tcp.qmqp.cdb"].content)
+    rules = Cdb(files[f"rules/tcp.{name}.cdb"].content)
     asked = ("192.0.2.7", "192.0.2.200", "127.0.0.1", "2001:db8::9")
     found = {ip: tcprules.lookup(rules, ip) for ip in asked}
 
     assert ["192.0.2.7", "2001:db8::9"] == [ip for ip, rule in found.items() if rule and rule.allow]
+
+
+def test_smtpd_mends_mail_if_it_is_asked_to_and_names_become_a_cdb() -> None:
+    assert "ofmipnames" not in "".join(planned_for())
+    files = planned_for(
+        f"{SITE}relay: {{clients: [192.0.2.0/25]}}\nlisten: {{ofmip: 26}}\n"
+        "control: {ofmipnames: 'joe@x.test:Joe:J@sun.test:'}\n"
+    )
+
+    assert b" ofmip:127.0.0.1:2026" in files["supervisord.conf"].content
+    cdb = Cdb(files["control/ofmipnames.cdb"].content)
+    assert Mailbox(b"J@sun.test", b"Joe") == find_name(cdb, b"joe@x.test")
 
 
 @pytest.mark.parametrize("name", ["tcp.pop3", "tcp.pop3s", "tcp.submission", "tcp.submissions"])

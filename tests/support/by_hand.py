@@ -12,6 +12,7 @@ import os
 import secrets
 import smtplib
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,8 +22,8 @@ from appliance.formats.envelope import Envelope, format_envelope
 from tests.support.letter import Letter, letter
 from tests.support.nameserver import Kinds, NameServer
 from tests.support.nexthop import NextHop
-from tests.support.ports import free_base
-from tests.support.site import POP3, POP3S, SMTP, Site, site
+from tests.support.ports import free_base, free_ports
+from tests.support.site import OFMIP, POP3, POP3S, SMTP, Site, site
 from tests.support.waiting import wait_for
 
 FIRST_UID = 6601
@@ -40,7 +41,7 @@ class Internet:
 
     def __init__(self) -> None:
         self.names = NameServer({})
-        self.base = free_base((SMTP, POP3, POP3S))
+        self.base = free_base((SMTP, OFMIP, POP3, POP3S))
         self.port = self.base + SMTP
 
     def __enter__(self) -> Self:
@@ -193,3 +194,18 @@ def took(sink: NextHop, new: Letter) -> tuple[bytes, ...]:
     """The recipients for whom a sink took a letter, once it did."""
     token = new.token.encode()
     return wait_for(lambda: next((m.recipients for m in sink.messages if token in m.body), None), PATIENCE_S)
+
+
+@contextmanager
+def tcpserver(site: Site, command: str, rules: str = "") -> Iterator[int]:
+    """The port on which a command of qmail's programs answers; `rules` is a cdb in /var/qmail."""
+    (port,) = free_ports(1)
+    path = f"{site.place.home / 'bin'}:{os.environ['PATH']}"
+    options = ["-RHl0", *(["-x", rules] if rules else [])]
+    words = ["tcpserver", *options, "127.0.0.1", str(port), *command.split()]
+    running = subprocess.Popen(words, env={**site.environ, "PATH": path}, cwd=site.place.home)
+    try:
+        yield port
+    finally:
+        running.terminate()
+        running.wait(15)

@@ -53,6 +53,7 @@ def _epoch(year: bytes, month: bytes, day: bytes, clock: tuple[bytes, ...]) -> i
 
 
 _EVERYWHERE: list[tuple[re.Pattern[bytes], Replace]] = [
+    (re.compile(rb"<\d{14}\.\d+\.\d+\.qmail@"), b"<{{DATE14}}.{{N}}.{{PID}}.qmail@"),
     (re.compile(rb"<\d{14}\.\d+\.qmail@"), b"<{{DATE14}}.{{PID}}.qmail@"),
     (_DATE, _recent(b"{{DATE}}", _epoch_of_date)),
     (_DATE_LOCAL, _local_date),

@@ -77,7 +77,7 @@ _DAEMONTOOLS = {
     "tai64n",
     "tai64nlocal",
 }
-WITHOUT_PLAYER = frozenset({"ofmipd", "splogger"} | _DAEMONTOOLS)
+WITHOUT_PLAYER = frozenset({"splogger"} | _DAEMONTOOLS)
 """Programs still to be built, or none of ours (splogger): a run tells of their cases and plays them, and they
 fail, only with --only."""
 
@@ -185,7 +185,7 @@ class _Tally:
         """Sum up; the exit code."""
         if left_out:
             tools = " ".join(sorted({case.tool for case in left_out}))
-            print(f"{len(left_out)} cases not played, since their programs are still to be built: {tools}")
+            print(f"{len(left_out)} cases not played, since their programs are none of ours: {tools}")
         print(f"{time.monotonic() - self._began:.0f} seconds, listed differences: {self._listed}")
         print(f"{self._passed} passed, {self._failed} failed", flush=True)
         return 1 if self._failed else 0

@@ -3,6 +3,7 @@
 import base64
 
 from tests.vectors.case import CannotPlay, Case, Difference, compare, compare_fields
+from tests.vectors.kinds import ofmipd
 from tests.vectors.kinds.preparing import handed_in, prepare, take_for_queue
 from tests.vectors.normalise import normalised
 from tests.vectors.running import Manner, program, run
@@ -11,6 +12,8 @@ from tests.vectors.world import SCRATCH, place_files
 
 def play(case: Case) -> list[Difference]:
     """Run the program, with a stand-in for qmail-queue."""
+    if case.tool == "ofmipd":
+        return ofmipd.play(case)
     place_files(case)
     if left := prepare(case):
         raise CannotPlay(left[0])
