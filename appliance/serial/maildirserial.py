@@ -9,6 +9,7 @@ The client finds names on descriptor 0 and writes reports to 1 (formats/stored).
 removed; of one that was not, nothing more is tried in this run. A client that gets nowhere is started thrice.
 """
 
+import contextlib
 import os
 import re
 import subprocess
@@ -172,9 +173,10 @@ def _remove(name: bytes, else_: str) -> bool:
 
 
 def _tell(name: bytes, outcome: bytes, text: bytes) -> None:
-    sys.stderr.flush()
-    sys.stderr.buffer.write(b"maildirserial: info: %b %b: %b" % (name, outcome, text))
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody listens any more: what was sent goes all the same
+        sys.stderr.flush()
+        sys.stderr.buffer.write(b"maildirserial: info: %b %b: %b" % (name, outcome, text))
+        sys.stderr.flush()
 
 
 def _warn(sentence: str) -> None:

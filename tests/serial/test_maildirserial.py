@@ -1,10 +1,11 @@
 """The program maildirserial with clients of every kind."""
 
 import os
+import shlex
 
 import pytest
 
-from tests.support.serial_rig import SerialRig
+from tests.support.serial_rig import PREFIX, SerialRig
 
 CALLED_WRONGLY = "maildirserial: usage: maildirserial [ -b ] [ -t lifetime ] dir prefix client [ arg ... ]\n"
 
@@ -78,6 +79,14 @@ def test_a_client_that_gets_nowhere_is_given_up(
 
     assert code == rig.serial(*client).returncode
     assert (starts, ["1"]) == ((rig.maildir / "starts").read_text().count("start"), rig.left)
+
+
+def test_what_is_sent_goes_though_nobody_hears_of_it(rig: SerialRig) -> None:
+    rig.put("1", "joe@far.test")
+    words = shlex.join(("maildirserial", "-b", "--", "Maildir", PREFIX, *saying("Kok")))
+
+    rig.run("sh", "-c", f"{words} 2>&1 | true")
+    assert [] == rig.left
 
 
 def test_a_client_that_is_no_program_is_told_of(rig: SerialRig) -> None:
