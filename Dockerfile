@@ -45,7 +45,7 @@ WORKDIR /opt/toaster/app
 # empty: shells expand /service/*, and svc and svstat know by the name whom supervisor is asked about.
 RUN python -m appliance launchers /usr/local/bin \
  && ln -s /usr/local/bin/sendmail /usr/sbin/sendmail && ln -s ../sbin/sendmail /usr/lib/sendmail \
- && cd / && mkdir -p service/qmail service/authd service/lspawn service/rspawn service/pop3d service/smtpd service/qmtpd service/qmqpd service/popup
+ && cd / && mkdir -p service/qmail service/authd service/lspawn service/rspawn service/pop3d service/smtpd service/qmtpd service/qmqpd service/popup service/autoturn
 # QMTP (209), QMQP (628) and OFMIP (26) are closed unless `listen:` of config.yaml opens them.
 EXPOSE 25 587 465 110 995
 STOPSIGNAL SIGTERM

@@ -19,6 +19,7 @@ DAEMONS = {
     "rspawn": "appliance.remote.rspawn:main",
     "popup": "appliance.pop3.popup:main",
     "pop3d": "appliance.pop3.pop3d:main",
+    "autoturn": "appliance.serial.autoturn:main",
 }
 ONE_SHOTS = {
     "start": "appliance.admin.start:main",

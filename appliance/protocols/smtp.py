@@ -9,8 +9,8 @@ Sentences and decisions are not known here: whoever takes the events answers the
 RCPT were accepted.
 """
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from appliance.formats.address import Parameters, parse_parameters, path_text, split_path
 from appliance.formats.header import MOST_HOPS, HopCounter
@@ -22,6 +22,7 @@ from appliance.protocols.smtp_events import (
     Begin,
     ChunkEnd,
     Command,
+    Etrn,
     Event,
     Fault,
     Helo,
@@ -31,21 +32,10 @@ from appliance.protocols.smtp_events import (
     Text,
     Verb,
 )
+from appliance.protocols.smtp_limits import Limits
 from appliance.protocols.smtp_text import BareNewline, ChunkReader, TextReader
 
-
-@dataclass(frozen=True)
-class Limits:
-    """How much of what a session may have."""
-
-    line: int = 4096  # RFC 5321 4.5.3.1.4 asks for 512; qmail has no limit
-    recipients: int = 1000  # of a message; RFC 5321 4.5.3.1.8 asks for 100, Postfix takes 1,000
-    errors: int = 10  # wrong commands; Postfix smtpd_hard_error_limit is 20, with refused recipients
-    refused_recipients: int = 100
-    failed_logins: int = 3  # then the session ends; Dovecot and OpenSSH are about as patient
-    idle_commands: int = 100  # since the last message; Postfix smtpd_junk_command_limit is 100
-
-
+_NODE = re.compile(rb"@?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 _LONGEST_RESPONSE = 12288  # RFC 4954 4: of AUTH's lines
 
 
@@ -65,6 +55,8 @@ class SmtpServer:
 
         `mends`: in a text bare CRs and LFs end a line.
         """
+        self.offers_etrn = False
+        """Whether mail waits here for somebody; who knows that says so."""
         self._limits = limits
         self._offers_tls = offers_tls
         self._sasl = sasl
@@ -298,6 +290,15 @@ class SmtpServer:
         assert self._pending is not None, "nothing was asked for"
         return self._awaiting(self._pending, self._pending.tell(known))
 
+    def _etrn(self, argument: bytes) -> Event:
+        if not self.offers_etrn:
+            return self._refuse(Fault.UNKNOWN_COMMAND)
+        if self.sender is not None:  # RFC 1985 4: not between MAIL and the end of the text
+            return self._refuse(Fault.ETRN_OUT_OF_ORDER)
+        if self._idles():
+            return self._refuse(Fault.TOO_MUCH_CHATTER)
+        return Etrn(argument.lower()) if _NODE.fullmatch(argument) else self._refuse(Fault.NODE)
+
     def _rset(self, _: bytes) -> Event:
         self._forget()
         return self._idle(Verb.RSET)
@@ -391,5 +392,6 @@ _VERBS: dict[bytes, Callable[[SmtpServer, bytes], Event | None]] = {
     b"HELP": _without_argument(Verb.HELP),
     b"STARTTLS": SmtpServer._starttls,
     b"AUTH": SmtpServer._auth,
+    b"ETRN": SmtpServer._etrn,
     b"QUIT": SmtpServer._quit,
 }

@@ -25,6 +25,8 @@ class Fault(enum.Enum):
     AUTH_MECHANISM = enum.auto()
     AUTH_RESPONSE = enum.auto()
     AUTH_CANCELLED = enum.auto()
+    ETRN_OUT_OF_ORDER = enum.auto()
+    NODE = enum.auto()
     # What follows ends the session: nothing more of it is read.
     TOO_SOON = enum.auto()
     OTHER_PROTOCOL = enum.auto()
@@ -47,6 +49,12 @@ class Helo(NamedTuple):
 
     name: bytes
     extended: bool
+
+
+class Etrn(NamedTuple):
+    """ETRN (RFC 1985): the mail that waits for a domain, `@` in front for all below it, is wanted."""
+
+    node: bytes
 
 
 class Mail(NamedTuple):
@@ -103,5 +111,5 @@ class Refused(NamedTuple):
     fault: Fault
 
 
-Event = Helo | sasl_server.Event | Mail | Recipient | Begin | Text | ChunkEnd | Command | Refused
+Event = Helo | sasl_server.Event | Etrn | Mail | Recipient | Begin | Text | ChunkEnd | Command | Refused
 """To sasl_server's Login and Proven the answer is `accept_login` or `refuse_login`, or what `tell` gives."""

@@ -38,6 +38,13 @@ class Mailboxes(Protocol):
         """DONE: exists, or is not ours to say; NEVER: does not; TRY_AGAIN: nobody can tell now."""
 
 
+class Waiting(Protocol):
+    """Who sends what waits for a host; turns.Turns does."""
+
+    async def start(self, domain: str) -> int:
+        """How many messages of that domain are being sent from now on; Temporary."""
+
+
 @dataclass
 class Desk:
     """What all sessions of a worker share; the policy is replaced at HUP, in the midst of sessions."""
@@ -50,6 +57,8 @@ class Desk:
     offers_tls: bool = False
     office: Office | None = None
     """Without it nobody can log in."""
+    waiting: Waiting | None = None
+    """Without it nobody can say ETRN."""
 
 
 class Conversation:
@@ -78,6 +87,7 @@ class Conversation:
             sasl=self._sasl if submission else None,
             mends=mends,
         )
+        self.session.offers_etrn = _offers_etrn(desk)
         self.wants_tls = False
         """The last reply was the 220 to STARTTLS: what comes next is TLS."""
         self._policy: Policy | None = None
@@ -150,11 +160,14 @@ class Conversation:
 
     def _extensions(self) -> list[bytes]:
         databytes = self._desk.policy.terms(self._environment).databytes
-        # qmail's two first, in its order; RFC 2920, 6152, 1870, 6531, 2034, 3030, 3207.
+        # qmail's two first, in its order; RFC 2920, 6152, 1870, 6531, 2034, 3030, 3207, 1985.
         extensions = [b"PIPELINING", b"8BITMIME", b"SIZE %d" % databytes, b"SMTPUTF8"]
         extensions += [b"ENHANCEDSTATUSCODES", b"CHUNKING"]
         if self._desk.offers_tls and not self.session.secure:
             extensions.append(b"STARTTLS")
+        self.session.offers_etrn = _offers_etrn(self._desk)
+        if self.session.offers_etrn:
+            extensions.append(b"ETRN")
         if self.session.offers_auth:
             extensions.append(b"AUTH " + b" ".join(self._sasl.mechanisms))
         return extensions
@@ -271,6 +284,20 @@ class Conversation:
         self.session.refuse_recipient()
         return self._refuse(reply, address)
 
+    async def _etrn(self, event: said.Etrn) -> Reply:
+        """Of a domain that the peer may not have sent is not even told whether there is one."""
+        login, node = (self.session.login or b"").decode(), event.node.decode()
+        mine = [turn for turn in self._desk.policy.turns if turn.may(self._peer(), login)]
+        wanted = [turn.domain for turn in mine if turn.is_for(node)]
+        if not wanted or self._desk.waiting is None:
+            return self._refuse(replies.may_not_turn(event.node), event.node)
+        try:
+            count = sum([await self._desk.waiting.start(domain) for domain in wanted])
+        except Temporary as error:
+            log.line(f"deferral: {self._peer()} ETRN {safe_text(event.node)}: {error.sentence}")
+            return replies.cannot_turn(event.node)
+        return replies.turning(event.node, count)
+
     def _begin(self, _: said.Begin) -> Reply:
         self._begin_message()
         return replies.GO_AHEAD
@@ -353,6 +380,11 @@ class Conversation:
         return self._refuse(reply, event.fault.name.encode()) if self.session.ended else reply
 
 
+def _offers_etrn(desk: Desk) -> bool:
+    """RFC 1985, where mail is kept for somebody."""
+    return bool(desk.policy.turns) and desk.waiting is not None
+
+
 def _protocol(session: SmtpServer) -> bytes:
     """The word behind `with`: qmail's SMTP, after EHLO too; what qmail has not, as RFC 3848 and 6531 say."""
     word = b"UTF8SMTP" if session.parameters.smtputf8 else b"ESMTP" if session.secure else b"SMTP"
@@ -372,6 +404,7 @@ _ANSWERS: dict[type, Callable[[Conversation, Any], Reply | None | Awaitable[Repl
     sasl_server.SaltWanted: Conversation._salt,
     sasl_server.Login: Conversation._login,
     sasl_server.Proven: Conversation._admit,
+    said.Etrn: Conversation._etrn,
     said.Mail: Conversation._mail,
     said.Recipient: Conversation._recipient,
     said.Begin: Conversation._begin,

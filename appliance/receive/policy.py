@@ -7,10 +7,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from appliance.formats.assign import lookup
+from appliance.formats.autoturn import Turn, parse_turns
 from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.rewrite import Rewriter
-from appliance.protocols.smtp import Limits
+from appliance.protocols.smtp_limits import Limits
 from appliance.receive.mending import Mending
 from appliance.receive.submission import NOTHING_SAID, Conditions
 from appliance.system.cdb_file import CdbFile
@@ -57,6 +58,8 @@ class Policy:
     mechanisms: bytes = b""
     """Words: what AUTH is offered by on submission, besides PLAIN and LOGIN."""
     mending: Mending = Mending()
+    turns: tuple[Turn, ...] = ()
+    """Domains whose mail waits for their host."""
 
     @classmethod
     def read(cls, place: Place, environ: Mapping[str, str] = MappingProxyType({})) -> "Policy":
@@ -81,6 +84,7 @@ class Policy:
             submission=Conditions.read(control),
             mechanisms=control.table("saslmechanisms").get(b"smtp", b""),
             mending=Mending.read(place, environ),
+            turns=_read_turns(control),
         )
 
     def terms(self, environment: Mapping[str, str]) -> Terms:
@@ -152,6 +156,13 @@ def _names(domain: bytes) -> Iterator[bytes]:
 def _leading_number(text: str) -> int:
     found = _DIGITS.match(text)
     return int(found[0] or 0) if found else 0
+
+
+def _read_turns(control: Control) -> tuple[Turn, ...]:
+    try:
+        return parse_turns(control.lines("autoturn") or ())
+    except FormatError as error:
+        raise Temporary(f"{SENTENCE} {error}") from error
 
 
 def _read_cdb(control: Control) -> Cdb | None:

@@ -23,6 +23,7 @@ from appliance.receive.incoming import Handover, Queue
 from appliance.receive.ofmip import Ofmip
 from appliance.receive.packages import Qmqp, Qmtp, Session
 from appliance.receive.policy import Policy
+from appliance.receive.turns import Turns
 from appliance.system import log
 from appliance.system.files import write_all
 from appliance.system.place import Place
@@ -75,7 +76,7 @@ def _desk(place: Place, policy: Policy, environ: Mapping[str, str]) -> Desk:
     path = place.socket("queue")
     stands_in = "QMAILQUEUE" in environ
     queue: Queue = _Program(client.queue_of(path, environ)) if stands_in else AsyncQueueClient(path)
-    return Desk(policy, queue, _Everybody(), time.time)
+    return Desk(policy, queue, _Everybody(), time.time, waiting=Turns(place.socket("autoturn")))
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:

@@ -121,6 +121,23 @@ def about_mailbox(report: Report) -> Reply:
     return MAILBOX_FULL if b"(#5.2.2)" in report.text else NO_MAILBOX
 
 
+def turning(node: bytes, count: int) -> Reply:
+    """So many messages wait for a domain and are being sent (RFC 1985 5)."""
+    if not count:
+        return reply(251, b"ok, no messages waiting for %s" % node)
+    return reply(253, b"ok, %d pending messages for %s started" % (count, node))
+
+
+def cannot_turn(node: bytes) -> Reply:
+    """Nobody can be asked to send now."""
+    return reply(458, b"unable to send messages for %s now (#4.3.0)" % node)
+
+
+def may_not_turn(node: bytes) -> Reply:
+    """That mail is not the peer's, or there is no such domain."""
+    return reply(459, b"%s not allowed: its mail is not kept for you (#4.7.1)" % node)
+
+
 def unexpected(number: str) -> Reply:
     """Something is wrong here; the log tells what, under this number."""
     return reply(451, b"something is wrong here, my log has it as %s (#4.3.0)" % number.encode())
@@ -174,6 +191,8 @@ FAULTS = {
     Fault.AUTH_MECHANISM: auth_is_by(Sasl().mechanisms),
     Fault.AUTH_RESPONSE: reply(501, b"that is no response in base64 (#5.5.2)"),
     Fault.AUTH_CANCELLED: reply(501, b"authentication cancelled (#5.7.0)"),
+    Fault.ETRN_OUT_OF_ORDER: reply(503, b"no ETRN within a transaction (#5.5.1)"),
+    Fault.NODE: reply(501, b"ETRN wants a domain, or @ and a domain (#5.5.4)"),
     Fault.TOO_SOON: reply(554, b"you spoke before my greeting (#5.5.0)"),
     Fault.OTHER_PROTOCOL: reply(502, b"unimplemented (#5.5.1)"),
     Fault.LINE_TOO_LONG: reply(500, b"line too long (#5.5.2)"),

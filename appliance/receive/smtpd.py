@@ -28,6 +28,7 @@ from appliance.receive.recipients import Recipients
 from appliance.receive.replies import Reply
 from appliance.receive.rounds import make_rounds
 from appliance.receive.submission import Office
+from appliance.receive.turns import Turns
 from appliance.system import log
 from appliance.system.control import Control, Watch
 from appliance.system.place import Place
@@ -54,6 +55,7 @@ class Session(SMTP):
         reader = asyncio.StreamReader(_BLOCK, worker.loop)
         asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, worker.loop)
         self.conversation = _conversation(worker.desk, connection)
+        self._address = connection.environment.get("TCPREMOTEIP", "")
         self._worker = worker
         self._busy = False
         self._stopping = False
@@ -101,6 +103,7 @@ class Session(SMTP):
             self._writer.write(await self.conversation.receive(early))
         else:
             self._writer.write(self.conversation.greet())
+            self._worker.turns.welcome(self._worker.desk.policy.turns, self._address)
 
     async def _answer(self, received: bytes) -> None:
         conversation = self.conversation
@@ -186,6 +189,7 @@ class Worker:
         self.sessions: set[Session] = set()
         self._place = place
         self._recipients = Recipients(place.socket("recipients"))
+        self.turns = Turns(place.socket("autoturn"))
         queue = AsyncQueueClient(place.socket("queue"))
         self.desk = Desk(
             policy,
@@ -194,6 +198,7 @@ class Worker:
             time.time,
             offers_tls=tls_context is not None,
             office=Office(self._check, self._salt, Rates(place.rates)),
+            waiting=self.turns,
         )
         self.template = dict(SMTP(object(), tls_context=tls_context, hostname="", loop=self.loop).__dict__)
         self.template["_timeout_handle"] = self.loop.call_later(0, lambda: None)

@@ -50,6 +50,8 @@ def name_of(site: Site, address: str) -> Name | None:
             if owner is None:
                 return None
             local, domain = f"{owner.local}-{local}", owner.domain
+        elif found.autoturn is not None:
+            return None  # another host knows
         else:
             return Name(domain, local)
     return None
@@ -68,7 +70,7 @@ def owner_of(site: Site, user: str) -> Name | None:
 
 def is_real(domain: Domain | None) -> bool:
     """Whether a domain has names of its own, and is not just another's."""
-    return domain is not None and domain.alias_of is None and domain.user is None
+    return domain is not None and not (domain.alias_of or domain.user or domain.autoturn)
 
 
 def _holder(domain: Domain, local: str) -> str | None:

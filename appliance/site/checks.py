@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from appliance.formats.passwordfile import LARGEST, parse_hashes
-from appliance.site import smarthosts, targets
+from appliance.site import smarthosts, targets, turns
 from appliance.site.addresses import Name, find, is_real, name_of, owner_of
 from appliance.site.draft import Draft
 from appliance.site.faults import Path, Told
@@ -39,18 +39,22 @@ def check(draft: Draft) -> Iterator[Told]:
     yield from _ports(draft.site)
     yield from _certificate(draft.site)
     yield from smarthosts.faults(draft)
+    yield from turns.faults(draft)
 
 
 def _another(draft: Draft, name: str, domain: Domain) -> Iterator[Told]:
     """What a domain in the name of another says: whom, and nothing besides."""
     site, path = draft.site, ("domains", name)
     own = [key for key in ("mailboxes", "aliases", "catch_all") if getattr(domain, key)]
-    for key, other in (("alias_of", domain.alias_of), ("user", domain.user)):
+    host = domain.autoturn and domain.autoturn.host
+    others = (("alias_of", domain.alias_of), ("user", domain.user), ("autoturn", host))
+    given = [key for key, other in others if other is not None]
+    for key, other in others:
         if other is not None and own:
             told = f"all mail of `{name}` goes to `{other}`, so its {' and '.join(own)} would be shadowed"
             yield Told((*path, key), f"{told}; take `{key}` out, or these", key=True)
-    if domain.alias_of is not None and domain.user is not None:
-        yield Told((*path, "user"), "`alias_of` and `user` stand together; leave one", key=True)
+    for key in given[1:]:
+        yield Told((*path, key), f"`{given[0]}` and `{key}` stand together; leave one", key=True)
     if domain.alias_of is not None and not is_real(site.domains.get(domain.alias_of)):
         if not draft.lost(("domains", domain.alias_of)):
             told = f"`{domain.alias_of}` is no domain of this site that has mailboxes; write one that has"

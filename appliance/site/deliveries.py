@@ -5,6 +5,7 @@
     +example.org-alice-:vmail:…:/mail/example.org/alice:-::    alice-anything, by .qmail files of her home
     =example.org-info:alias:…:alias:-:example.org-info:        an alias: alias/.qmail-example:org-info
     +example.org-:alias:…:alias:-:example.org-:                all others: .qmail-example:org-default, if any
+    +ppp.test-:vmail:…:/mail/ppp.test/autoturn:-::             a domain whose mail waits for its host
 
 qmail tries = first and then the longest +, so the order is: mailbox, alias, extension, catch-all.
 """
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from appliance.formats.autoturn import MAILBOX
 from appliance.formats.maildirsize import Limits
 from appliance.formats.outcome import Permanent
 from appliance.site.addresses import HOST_ROLES, Name, forwards, full, is_real, owner_of, roles
@@ -83,6 +85,9 @@ def assignments(site: Site, place: Place, surroundings: Surroundings) -> Iterato
     for name, domain in site.domains.items():
         if is_real(domain):
             yield from _Lines(name, place, surroundings).of(domain, tuple(roles(site, name)))
+        elif domain.autoturn is not None:
+            home = home_of(place, Name(name, MAILBOX))
+            yield Assignment("+", f"{name}-", MAIL_USER, surroundings.mail_owner, home, "-", "")
 
 
 class _Lines(NamedTuple):

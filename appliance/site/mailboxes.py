@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from appliance.formats.autoturn import MAILBOX
 from appliance.formats.outcome import Temporary
 from appliance.site.addresses import Name
 from appliance.site.deliveries import home_of
@@ -26,11 +27,13 @@ _LARGEST = 2**24  # of what a child may have to say
 
 
 def names(site: Site) -> Iterator[tuple[Name, bool]]:
-    """The mailboxes that have a folder, and whether their mail is forwarded besides."""
+    """The mailboxes that have a folder, those of waiting mail, too; and whether mail is forwarded besides."""
     for domain, found in site.domains.items():
         for local, mailbox in found.mailboxes.items():
             if mailbox.has_home:
                 yield Name(domain, local), mailbox.forward is not None
+        if found.autoturn is not None:
+            yield Name(domain, MAILBOX), False
 
 
 def create(site: Site, place: Place, owner: Identity) -> None:

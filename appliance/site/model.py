@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from appliance.site import names
+from appliance.site.autoturn import AutoTurn, Turn
 from appliance.site.listen import Listen
 from appliance.site.submission import Submission
 from appliance.site.values import (
@@ -152,6 +153,9 @@ class Domain(Part):
     user: Address | MailboxName | None = Field(
         None,
         description="The mailbox that gets all mail of this domain, as NAME-anything by its .qmail files.",
+    )
+    autoturn: Turn | None = Field(
+        None, description="The host that gets all mail of this domain when it connects; until then it waits."
     )
     smarthost: Smarthost | None = Field(
         None, description="Who takes mail to other hosts whose sender is of this domain."
@@ -335,6 +339,8 @@ def part_at(path: tuple[str | int, ...]) -> type[Part] | None:
             return Mailbox
         case ("domains", _, "mailboxes", _, "app_passwords", _):
             return AppPassword
+        case ("domains", _, "autoturn"):
+            return AutoTurn
         case ("relay", "smarthost") | ("relay", "routes", _) | ("domains", _, "smarthost"):
             return Smarthost
     return None

@@ -23,6 +23,7 @@ from appliance.formats.outcome import Permanent, Temporary
 from appliance.formats.senders import format_senders
 from appliance.site import deliveries, mechanisms, passwords, smarthosts, tree
 from appliance.site.addresses import Name
+from appliance.site.autoturn import line
 from appliance.site.model import Mailbox, Site
 from appliance.site.names import QMTP
 from appliance.site.senders import senders
@@ -141,6 +142,7 @@ def _values(
         "qmtp_routes": _qmtp_routes(site),
         "smtp_routes": {domain: hop for domain, hop in site.relay.routes.items() if isinstance(hop, str)},
         "smarthosts": smarthosts.lines(site),
+        "turns": [line(name, found.autoturn) for name, found in site.domains.items() if found.autoturn],
         "clients": [tcprules.format_network(ipaddress.ip_network(network)) for network in site.relay.clients],
         "accounts": [
             (account, *told)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from appliance.formats.address import Parameters
 from appliance.protocols.sasl_server import CRAM_MD5, SCRAM, Challenge, Login, Proven, SaltWanted, Sasl
-from appliance.protocols.smtp import Limits, SmtpServer
+from appliance.protocols.smtp import SmtpServer
 from appliance.protocols.smtp_events import (
     Begin,
     ChunkEnd,
@@ -23,6 +23,7 @@ from appliance.protocols.smtp_events import (
     Text,
     Verb,
 )
+from appliance.protocols.smtp_limits import Limits
 from tests.support.feed import Receive, three_feedings
 
 ENVELOPE = b"MAIL FROM:<a@y.test>\r\nRCPT TO:<joe@lab.test>\r\n"

@@ -37,6 +37,14 @@ def test_rcpthosts_lists_domains_and_suffixes(tmp_path: Path, recipient: bytes, 
     assert expected == policy(tmp_path).may_receive(recipient)
 
 
+def test_autoturn_tells_whose_mail_waits(tmp_path: Path) -> None:
+    (turn,) = policy(tmp_path, autoturn="# c\nppp.test:h|192.0.2.9|\n").turns
+    assert "ppp.test" == turn.domain
+
+    with pytest.raises(Temporary, match="autoturn: ppp.test: this is not"):
+        policy(tmp_path, autoturn="ppp.test\n")
+
+
 def test_without_rcpthosts_all_is_taken_and_an_empty_one_takes_nothing(tmp_path: Path) -> None:
     assert not policy(tmp_path, rcpthosts="").may_receive(b"a@lab.test")
     (tmp_path / "control/rcpthosts").unlink()

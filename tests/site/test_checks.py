@@ -39,6 +39,12 @@ def test_a_right_site_passes() -> None:
             "all mail of `a.test` goes to `alice`, so its mailboxes and aliases would be shadowed",
         ),
         ("a.test: {user: alice, alias_of: example.org}", "a.test/user", "stand together"),
+        ("a.test: {autoturn: 192.0.2.9, alias_of: example.org}", "a.test/autoturn", "stand together"),
+        (
+            "a.test: {autoturn: 192.0.2.9, mailboxes: {x: {password: generate}}}",
+            "a.test/autoturn",
+            "all mail of `a.test` goes to `192.0.2.9`, so its mailboxes would be shadowed",
+        ),
         (
             "a.test: {alias_of: b.test}",
             "a.test/alias_of",

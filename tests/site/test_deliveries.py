@@ -39,6 +39,16 @@ def test_a_mailbox_has_its_home_and_its_extensions() -> None:
     ] == lines(with_domain(ALICE))[:2]
 
 
+def test_mail_that_waits_for_its_host_lies_in_one_home() -> None:
+    text = with_domain(f"{ALICE}aliases: {{x: joe@ppp.test}}", "ppp.test: {autoturn: 192.0.2.9}")
+
+    assert "+ppp.test-:vmail:/mail/ppp.test/autoturn:-:" == lines(text)[-1]
+    assert "ppp.test" not in "".join(lines(text)[:-1])
+    site = site_of(text)
+    assert ("ppp.test", "ppp.test") in deliveries.virtual_domains(site)
+    assert "ppp.test" in deliveries.received_domains(site)
+
+
 def test_a_forward_goes_by_a_file_and_its_extensions_by_its_home_if_it_has_one() -> None:
     text = with_domain(f"{ALICE}  b: {{forward: x@y.test, keep_copy: true}}\n  c: {{forward: x@y.test}}")
 

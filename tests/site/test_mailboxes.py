@@ -12,7 +12,7 @@ from appliance.site.mailboxes import counts, create, names
 from appliance.system.place import Place
 from appliance.system.privileges import Identity, is_root
 from tests.support.command import make_mail_folder
-from tests.support.configs import place_in, site_of
+from tests.support.configs import SITE, place_in, site_of
 
 OWNER = Identity(5000, 5000) if is_root() else Identity(os.geteuid(), os.getegid())
 
@@ -31,6 +31,12 @@ def test_only_mailboxes_that_keep_mail_have_a_folder() -> None:
     assert [(Name("example.org", "alice"), False), (Name("example.org", "bob"), True)] == list(
         names(site_of())
     )
+
+
+def test_mail_that_waits_for_its_host_has_a_folder_as_a_mailbox_has() -> None:
+    site = site_of(f"{SITE}  ppp.test: {{autoturn: 192.0.2.9}}\n")
+
+    assert (Name("ppp.test", "autoturn"), False) == list(names(site))[-1]
 
 
 def test_a_mailbox_is_made_whole(place: Place) -> None:

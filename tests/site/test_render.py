@@ -239,6 +239,16 @@ def test_smtpd_mends_mail_if_it_is_asked_to_and_names_become_a_cdb() -> None:
     assert Mailbox(b"J@sun.test", b"Joe") == find_name(cdb, b"joe@x.test")
 
 
+def test_mail_that_waits_for_its_host_is_sent_by_a_daemon_of_its_own() -> None:
+    assert "program:autoturn" not in supervisor_of(planned_for()).sections()
+    files = planned_for(f"{SITE}  ppp.test: {{autoturn: 192.0.2.9}}\n")
+
+    assert "ppp.test:192.0.2.9|192.0.2.9/32|\n" == text_of(files, "control/autoturn")
+    command = supervisor_of(files).get("program:autoturn", "command")
+    owner = surroundings().mail_owner
+    assert f"/usr/bin/python3 -m appliance autoturn {owner.uid} {owner.gid}" == command
+
+
 @pytest.mark.parametrize("name", ["tcp.pop3", "tcp.pop3s", "tcp.submission", "tcp.submissions"])
 def test_everybody_may_come_and_say_who_he_is(name: str) -> None:
     rule = tcprules.lookup(Cdb(planned_for()[f"rules/{name}.cdb"].content), "192.0.2.1")

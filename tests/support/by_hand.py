@@ -23,7 +23,7 @@ from tests.support.letter import Letter, letter
 from tests.support.nameserver import Kinds, NameServer
 from tests.support.nexthop import NextHop
 from tests.support.ports import free_base, free_ports
-from tests.support.site import OFMIP, POP3, POP3S, SMTP, Site, site
+from tests.support.site import OFMIP, POP3, POP3S, SMTP, SUBMISSION, SUBMISSIONS, Site, site
 from tests.support.waiting import wait_for
 
 FIRST_UID = 6601
@@ -32,7 +32,8 @@ _CONFIG = """\
 version: 1
 hostname: {name}
 postmaster: admin@{name}.test
-domains: {{{name}.test: {{mailboxes: {{admin: {{password: generate}}}}}}}}
+domains:
+  {name}.test: {{mailboxes: {{admin: {{password: generate}}}}}}
 """
 
 
@@ -41,7 +42,7 @@ class Internet:
 
     def __init__(self) -> None:
         self.names = NameServer({})
-        self.base = free_base((SMTP, OFMIP, POP3, POP3S))
+        self.base = free_base((SMTP, OFMIP, SUBMISSION, SUBMISSIONS, POP3, POP3S))
         self.port = self.base + SMTP
 
     def __enter__(self) -> Self:
@@ -64,7 +65,7 @@ class Internet:
     def host(self, name: str, address: str, within: tuple[str, ...] = (), more: str = "") -> Iterator["Host"]:
         """A host with qmail, running; it knows no domain but its own name.
 
-        `within`: see Site; `more` is what else stands in config.yaml.
+        `within`: see Site; `more` is what else stands in config.yaml, domains first.
         """
         self.know(name, A=[address])
         environ = {

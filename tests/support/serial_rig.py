@@ -16,6 +16,7 @@ class SerialRig:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.prefix = PREFIX
         self.maildir = folder / "Maildir"
         for name in ("tmp", "new", "cur"):
             (self.maildir / name).mkdir(parents=True)
@@ -48,7 +49,7 @@ class SerialRig:
     def put(self, name: str, to: str, body: bytes = b"Subject: t\n\nb\n", sender: str = "s@x.test") -> Path:
         """Deliver a message."""
         path = self.maildir / "new" / name
-        path.write_bytes(f"Return-Path: <{sender}>\nDelivered-To: {PREFIX}{to}\n".encode() + body)
+        path.write_bytes(f"Return-Path: <{sender}>\nDelivered-To: {self.prefix}{to}\n".encode() + body)
         return path
 
     def run(self, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":

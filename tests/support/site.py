@@ -20,7 +20,7 @@ from tests.support.ports import free_base
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
-ALWAYS = tuple(name for name in DAEMONS if name not in ("qmtpd", "qmqpd"))
+ALWAYS = tuple(name for name in DAEMONS if name not in ("qmtpd", "qmqpd", "autoturn"))
 """The daemons that run although config.yaml does not ask for them."""
 
 SMTP, OFMIP, SUBMISSIONS, SUBMISSION, QMTP, QMQP, POP3, POP3S = 25, 26, 465, 587, 209, 628, 110, 995
