@@ -196,6 +196,9 @@ class Server:
             self._look_again()
 
     def _accept_one(self, bound: BoundListener) -> None:
+        if self._slot.total() >= self._settings.concurrency:  # the last one was another worker's
+            self._pause_a_while()
+            return
         try:
             accepted, peer = bound.socket.accept()
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
