@@ -10,6 +10,8 @@ from appliance.system.privileges import identity_of
 from tests.support.by_hand import Host, Internet, instruct, lies_in, took
 from tests.support.machine import Machine
 from tests.support.nameserver import SILENCE
+from tests.support.qmtp_server import QmtpServer
+from tests.support.site import site
 from tests.support.waiting import wait_for
 
 UUX = '|preline -df /usr/bin/uux - -r -gC -a"${SENDER:-MAILER-DAEMON}" gonzo!rmail "($DEFAULT@$HOST)"'
@@ -45,6 +47,22 @@ def test_q06_1_a_queue_for_a_dial_up_link(internet: Internet, af: Host) -> None:
     af.shell("sed -i /^:ppp-out/d control/virtualdomains; svc -h /service/qmail")
 
 
+def test_q06_1_a_queue_for_a_dial_up_link_by_qmtp(af: Host) -> None:
+    ppp = af.user("qppp")
+    instruct(ppp, ".qmail-out-default", "./Maildir/")
+    af.shell("echo queued.test:qppp-out >> control/virtualdomains; svc -h /service/qmail")
+    new = af.send("someone@queued.test")
+    lies_in(ppp / "Maildir", new)
+
+    with QmtpServer() as provider:
+        words = f"setlock -nx {ppp}/seriallock maildirqmtp {ppp}/Maildir qppp-out- 127.0.0.1"
+        assert "succeeded" in af.shell(f"TOASTER_QMTP_PORT={provider.port} {words} 2>&1")
+
+        (taken,) = provider.packages
+        assert (b"someone@queued.test",) == taken.recipients
+    assert [] == [*(ppp / "Maildir" / "new").iterdir()]
+
+
 def test_q06_2_local_mail_to_another_host(internet: Internet, af: Host) -> None:
     boss = af.user("boss")
     af.shell("echo af.mil >> control/locals; svc -h /service/qmail")
@@ -75,6 +93,23 @@ def test_q06_3_a_null_client(internet: Internet) -> None:
 
         assert 0 == internet.names.questions["far.test", "MX"]
         wait_for(zippy.is_closed)
+
+
+def test_q06_3_a_null_client_by_config(internet: Internet) -> None:
+    config = (
+        "version: 1\nhostname: zippy.af.mil\npostmaster: admin@bigbang.af.mil\n"
+        "listen: {smtp: null, pop3: null}\n"
+        f'relay: {{routes: {{"*": "127.0.0.2:{internet.port}"}}}}\n'
+        'control: {locals: ""}\n'
+    )
+    with site(config) as own, internet.sink("bigbang.af.mil", "127.0.0.2") as bigbang:
+        own.start()
+        zippy = Host(own, "127.0.0.1")
+        wait_for(lambda: "send: status: " in own.log, 60)
+        for recipient in ("someone@far.test", "joe@zippy.af.mil"):
+            assert (recipient.encode(),) == took(bigbang, zippy.send(recipient))
+        assert {"smtpd", "popup", "pop3d"}.isdisjoint(own.daemons())
+        assert zippy.is_closed()
 
 
 def test_q06_4_mail_by_uucp(internet: Internet, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Owns question 9.5 of qmail's FAQ: qmail-pop3d by hand, and any program with checkpassword's interface."""
 
 import poplib
+import ssl
 import sys
 from functools import partial
 
@@ -8,10 +9,11 @@ import pytest
 
 from tests.support import clients
 from tests.support.by_hand import tcpserver
+from tests.support.certificate import self_signed
 from tests.support.clients import Mailbox
 from tests.support.letter import letter
 from tests.support.pop3_rig import deliver
-from tests.support.site import CONFIG, POP3, site
+from tests.support.site import CONFIG, POP3, POP3S, site
 from tests.support.waiting import until_it_works
 
 ANOTHER = f"""\
@@ -48,6 +50,28 @@ def test_q09_5_qmail_pop3d() -> None:
                 assert 1 == until_it_works(partial(count, there))
                 with pytest.raises(poplib.error_proto, match="-ERR authorization failed"):
                     count(there._replace(password="wrong"))
+
+
+def test_q09_5_with_tls_nobody_steals_passwords() -> None:
+    with site() as own:
+        pem = self_signed(own.folder / "pem", "mail.example.test")
+        with (own.folder / "config.yaml").open("a") as config:
+            config.write(f"tls: {{certificate: {pem}, key: {pem}}}\n")
+        own.up()
+        alice, new = own.mailbox(), letter()
+        deliver(own.place.mail / "example.test" / "alice" / "Maildir", "1.a", new.content)
+        trusting = ssl.create_default_context(cafile=str(pem))
+        trusting.check_hostname = False  # the certificate's name is in no DNS here
+
+        upgraded = poplib.POP3("127.0.0.1", own.port(POP3), 20)
+        upgraded.stls(trusting)
+        implicit = poplib.POP3_SSL("127.0.0.1", own.port(POP3S), timeout=20, context=trusting)
+        for client in (upgraded, implicit):
+            client.user(alice.user)
+            client.pass_(alice.password)
+            assert 1 == client.stat()[0]
+            assert new.is_in(b"\n".join(client.retr(1)[1]))
+            client.quit()
 
 
 def count(mailbox: Mailbox) -> int:

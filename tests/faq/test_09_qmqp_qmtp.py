@@ -5,15 +5,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.support.by_hand import tcpserver
 from tests.support.letter import letter
-from tests.support.packages import letters, qmtp
+from tests.support.packages import letters, qmqp, qmtp
 from tests.support.site import CONFIG, QMQP, QMTP, Site, site
 from tests.support.sources import CHECKOUT
-from tests.support.waiting import wait_for
+from tests.support.waiting import until_it_works, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,48 @@ def test_q09_7_mail_comes_in_by_qmtp_and_each_recipient_is_answered(mx: Site) ->
         assert "KDK" == letters(answers.read())
 
     wait_for(lambda: mx.has("alice", new) and mx.has("bob", new))
+
+
+def heard(port: int, package: bytes, client: str = "127.0.0.1") -> str:
+    """The letters of the answers; AssertionError while nobody listens."""
+    try:
+        peer = socket.create_connection(("127.0.0.1", port), 20, (client, 0))
+    except ConnectionRefusedError as error:
+        raise AssertionError(port) from error
+    with peer, suppress(ConnectionError), peer.makefile("rb") as answers:
+        peer.sendall(package)
+        peer.shutdown(socket.SHUT_WR)
+        return letters(answers.read())
+    return ""
+
+
+def test_q09_6_rules_by_hand_say_who_may_use_qmqp(mx: Site) -> None:
+    """/etc/qmqp.tcp, tcprules, tcpserver -x: who is not listed hears nothing."""
+    mx.shell("printf '127.0.0.5:allow\\n:deny\\n' | tcprules qmqp.cdb qmqp.tmp")
+    new = letter()
+    package = qmqp(new.content, b"sender@outside.test", b"alice@example.test")
+
+    with tcpserver(mx, "qmail-qmqpd", "qmqp.cdb") as port:
+        assert "K" == until_it_works(lambda: heard(port, package, "127.0.0.5"))
+        assert "" == heard(port, package)
+    wait_for(lambda: mx.has("alice", new))
+
+
+def test_q09_6_who_is_in_no_rule_of_the_listener_is_denied(mx: Site) -> None:
+    new = letter()
+    package = qmqp(new.content, b"sender@outside.test", b"alice@example.test")
+
+    mx.shell("cp rules/tcp.qmqp.cdb kept.cdb; echo '127.0.0.5:allow' | tcprules rules/tcp.qmqp.cdb qmqp.tmp")
+    assert "" == heard(mx.port(QMQP), package)
+    assert "K" == heard(mx.port(QMQP), package, "127.0.0.5")
+    mx.shell("mv kept.cdb rules/tcp.qmqp.cdb")
+    assert "K" == heard(mx.port(QMQP), package)
+
+
+def test_q09_7_qmail_qmtpd_by_hand(mx: Site) -> None:
+    new = letter()
+    package = qmtp(b"\n" + new.content, b"sender@outside.test", b"alice@example.test", b"eve@far.test")
+
+    with tcpserver(mx, "qmail-qmtpd") as port:
+        assert "KD" == until_it_works(lambda: heard(port, package))
+    wait_for(lambda: mx.has("alice", new))
