@@ -22,7 +22,7 @@ from tests.support.nexthop import NextHop
 from tests.support.qmtp_server import QmtpServer
 from tests.support.serial_rig import SerialRig
 from tests.support.sources import CHECKOUT
-from tests.support.waiting import wait_for
+from tests.support.waiting import until_it_works, wait_for
 
 HOME = Path("mail") / "far.test" / "autoturn"
 
@@ -160,12 +160,17 @@ def daemon(rig: SerialRig, next_hop: str) -> Iterator["subprocess.Popen[str]"]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(place.socket("autoturn").exists, 60)
+    until_it_works(lambda: _connects(place.socket("autoturn")), 60)
     try:
         yield running
     finally:
         running.kill()
         running.communicate(timeout=60)
+
+
+def _connects(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        assert 0 == connection.connect_ex(str(path))
 
 
 def ask(rig: SerialRig, line: bytes) -> bytes:
