@@ -6,9 +6,8 @@ It has neither socket nor clock of its own, so that a test can hold a whole sess
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from appliance.accounts.client import new_stamp
 from appliance.formats.address import LONGEST
@@ -21,44 +20,12 @@ from appliance.protocols import smtp_events as said
 from appliance.protocols.sasl_server import Sasl
 from appliance.protocols.smtp import SmtpServer
 from appliance.receive import replies
-from appliance.receive.incoming import Incoming, Queue, own_name, received_line
+from appliance.receive.desk import Desk
+from appliance.receive.incoming import Incoming, own_name, received_line
 from appliance.receive.policy import Policy, Terms
 from appliance.receive.replies import Reply
 from appliance.receive.submission import Office, Submission
 from appliance.system import log
-
-
-class Mailboxes(Protocol):
-    """Who knows the mailboxes; recipients.Recipients does."""
-
-    def known(self, address: bytes) -> Report | None:
-        """An answer given a moment ago."""
-
-    async def ask(self, address: bytes) -> Report:
-        """DONE: exists, or is not ours to say; NEVER: does not; TRY_AGAIN: nobody can tell now."""
-
-
-class Waiting(Protocol):
-    """Who sends what waits for a host; turns.Turns does."""
-
-    async def start(self, domain: str) -> int:
-        """How many messages of that domain are being sent from now on; Temporary."""
-
-
-@dataclass
-class Desk:
-    """What all sessions of a worker share; the policy is replaced at HUP, in the midst of sessions."""
-
-    policy: Policy
-    queue: Queue
-    mailboxes: Mailboxes
-    clock: Callable[[], float]
-    """Seconds since 1970."""
-    offers_tls: bool = False
-    office: Office | None = None
-    """Without it nobody can log in."""
-    waiting: Waiting | None = None
-    """Without it nobody can say ETRN."""
 
 
 class Conversation:
@@ -87,7 +54,7 @@ class Conversation:
             sasl=self._sasl if submission else None,
             mends=mends,
         )
-        self.session.offers_etrn = _offers_etrn(desk)
+        self.session.offers_etrn = desk.offers_etrn
         self.wants_tls = False
         """The last reply was the 220 to STARTTLS: what comes next is TLS."""
         self._policy: Policy | None = None
@@ -165,7 +132,7 @@ class Conversation:
         extensions += [b"ENHANCEDSTATUSCODES", b"CHUNKING"]
         if self._desk.offers_tls and not self.session.secure:
             extensions.append(b"STARTTLS")
-        self.session.offers_etrn = _offers_etrn(self._desk)
+        self.session.offers_etrn = self._desk.offers_etrn
         if self.session.offers_etrn:
             extensions.append(b"ETRN")
         if self.session.offers_auth:
@@ -378,11 +345,6 @@ class Conversation:
         if event.fault is said.Fault.AUTH_MECHANISM:
             reply = replies.auth_is_by(self._sasl.mechanisms)
         return self._refuse(reply, event.fault.name.encode()) if self.session.ended else reply
-
-
-def _offers_etrn(desk: Desk) -> bool:
-    """RFC 1985, where mail is kept for somebody."""
-    return bool(desk.policy.turns) and desk.waiting is not None
 
 
 def _protocol(session: SmtpServer) -> bytes:

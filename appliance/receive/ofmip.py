@@ -12,7 +12,8 @@ from appliance.formats.newheader import Additions, MendedHeader
 from appliance.formats.outcome import FormatError
 from appliance.formats.received import format_mended
 from appliance.receive import replies
-from appliance.receive.conversation import Conversation, Desk
+from appliance.receive.conversation import Conversation
+from appliance.receive.desk import Desk
 from appliance.receive.incoming import Incoming, client_of
 from appliance.receive.replies import Reply
 

@@ -24,7 +24,7 @@ from appliance.protocols.packages import (
 )
 from appliance.protocols.smtp_events import Fault
 from appliance.receive import replies
-from appliance.receive.conversation import Desk
+from appliance.receive.desk import Desk
 from appliance.receive.incoming import Incoming, received_line
 from appliance.receive.replies import Reply, reply
 from appliance.system import log

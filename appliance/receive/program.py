@@ -18,7 +18,8 @@ from appliance.protocols.packages import TooLarge
 from appliance.queue import client
 from appliance.queue.async_client import AsyncQueueClient
 from appliance.receive import replies
-from appliance.receive.conversation import Conversation, Desk
+from appliance.receive.conversation import Conversation
+from appliance.receive.desk import Desk
 from appliance.receive.incoming import Handover, Queue
 from appliance.receive.ofmip import Ofmip
 from appliance.receive.packages import Qmqp, Qmtp, Session

@@ -13,7 +13,7 @@ from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tcpserver
 from appliance.net.tcpserver import BoundListener, Connection
 from appliance.queue.async_client import AsyncQueueClient
-from appliance.receive.conversation import Desk
+from appliance.receive.desk import Desk
 from appliance.receive.packages import Qmqp, Qmtp, Session
 from appliance.receive.policy import Policy
 from appliance.receive.recipients import Recipients

@@ -20,7 +20,8 @@ from appliance.net.tcpserver import BoundListener, Connection
 from appliance.protocols.sasl_server import Login
 from appliance.queue.async_client import AsyncQueueClient
 from appliance.receive import replies
-from appliance.receive.conversation import Conversation, Desk
+from appliance.receive.conversation import Conversation
+from appliance.receive.desk import Desk
 from appliance.receive.ofmip import Ofmip
 from appliance.receive.policy import Policy
 from appliance.receive.rates import Rates

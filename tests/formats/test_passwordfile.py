@@ -21,7 +21,7 @@ def test_names_and_hashes_are_read_and_the_rest_of_a_line_is_not() -> None:
     ("line", "told"),
     [
         (b"alice@a.test:hunter2", "line 1: alice@a.test: this is no password hash of a form known here"),
-        (b"alice@a.test:{PLAIN}hunter2", "line 1: alice@a.test: this is no password hash"),
+        (b"alice@a.test:{MD5}hunter2", "line 1: alice@a.test: this is no password hash"),
         (b"alice@a.test:!", "line 1: alice@a.test: this is no password hash"),
         (b"alice:" + YESCRYPT.encode(), "line 1: this is no line of name@domain:hash"),
         (b"hunter2", "line 1: this is no line of name@domain:hash"),

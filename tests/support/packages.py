@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.netstring import format_netstring, parse_netstrings
-from appliance.receive.conversation import Desk
+from appliance.receive.desk import Desk
 from appliance.receive.packages import Session
 from appliance.receive.policy import Policy
 from tests.support.smtp_rig import ENVIRONMENT, NOW, Mailboxes, Queue, place_of

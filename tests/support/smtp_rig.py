@@ -12,7 +12,8 @@ from appliance.formats.envelope import Envelope, format_envelope
 from appliance.formats.outcome import Permanent, Report, Temporary, Verdict
 from appliance.formats.scram import make_keys, maybe_signature
 from appliance.protocols.sasl_server import Login
-from appliance.receive.conversation import Conversation, Desk
+from appliance.receive.conversation import Conversation
+from appliance.receive.desk import Desk
 from appliance.receive.policy import Policy
 from appliance.receive.rates import Rates
 from appliance.receive.submission import Office
