@@ -73,8 +73,11 @@ class Session(SMTP):
         """Nothing: aiosmtpd's own sentence for STARTTLS; ours is out already."""
 
     def eof_received(self) -> bool | None:
-        """Let what was received be answered first: a peer may say all it has to say and close its side."""
-        return asyncio.StreamReaderProtocol.eof_received(self)
+        """Let what was received be answered first: a peer may say all it has to say and close its side.
+
+        TLS has no such half: true would be answered with a warning that it means nothing there.
+        """
+        return asyncio.StreamReaderProtocol.eof_received(self) and not self.conversation.session.secure
 
     def connection_lost(self, error: Exception | None) -> None:
         self._worker.sessions.discard(self)

@@ -213,6 +213,16 @@ def test_a_peer_that_fails_at_starttls_is_dropped_and_nobody_else() -> None:
             pass
 
 
+def test_a_peer_that_leaves_under_tls_leaves_no_warning_in_the_log() -> None:
+    with encrypting() as rig:
+        with rig.session() as session:
+            session.starttls(context=trusting())
+            session.close()
+        wait_for(lambda: "tcpserver: end " in rig.log)
+
+        assert "eof_received" not in rig.log
+
+
 def test_a_tls_listener_needs_no_starttls() -> None:
     with encrypting("smtps:127.0.0.1:0:tls") as rig:
         with smtplib.SMTP_SSL("127.0.0.1", rig.ports[1], "me", context=trusting()) as session:
