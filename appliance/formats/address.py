@@ -15,6 +15,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _NEEDS_ESCAPE = re.compile(rb'[\r\n"\\]')
 # RFC 5321 4.1.2: Dot-string and esmtp-param.
 _PLAIN_LOCAL = re.compile(rb"[!#-'*+\-/-9=?A-Z^-~]+(?:\.[!#-'*+\-/-9=?A-Z^-~]+)*")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 
 
@@ -49,6 +50,12 @@ def quote(address: bytes) -> bytes:
     if not _PLAIN_LOCAL.fullmatch(local):
         local = b'"' + _NEEDS_ESCAPE.sub(rb"\\\g<0>", local) + b'"'
     return local if domain is None else local + b"@" + domain
+
+
+def quote_utf8(address: bytes) -> bytes:
+    """The same for who knows SMTPUTF8: characters beyond ASCII need no quotes then (RFC 6531 3.3)."""
+    plain = _PLAIN_LOCAL.fullmatch(_BEYOND_ASCII.sub(b"x", split_address(address)[0]))
+    return address if plain else quote(address)
 
 
 def path_text(argument: bytes) -> bytes:

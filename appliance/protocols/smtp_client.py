@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from appliance.formats.address import check_address, quote
+from appliance.formats.address import check_address, quote_utf8
 from appliance.formats.outcome import FormatError, Verdict
 from appliance.formats.smarthosts import Login
 from appliance.protocols import sasl
@@ -225,7 +225,7 @@ class SmtpClient:
         if self._open:
             self._todo.append(_Command(Stage.RSET, b"RSET"))
         self._open = True
-        mail = b"MAIL FROM:<%b>" % quote(transaction.sender)
+        mail = b"MAIL FROM:<%b>" % quote_utf8(transaction.sender)
         if b"SIZE" in self.extensions:
             mail += b" SIZE=%d" % transaction.size
         if transaction.eight_bit and b"8BITMIME" in self.extensions:
@@ -234,7 +234,7 @@ class SmtpClient:
             mail += b" SMTPUTF8"
         self._todo.append(_Command(Stage.MAIL, mail))
         for number, recipient in asked.items():
-            self._todo.append(_Command(Stage.RCPT, b"RCPT TO:<%b>" % quote(recipient), number))
+            self._todo.append(_Command(Stage.RCPT, b"RCPT TO:<%b>" % quote_utf8(recipient), number))
         self._todo.append(_Command(Stage.DATA, b"DATA"))
 
     def _go_on(self) -> None:

@@ -14,6 +14,7 @@ from appliance.formats.address import (
     parse_path,
     path_text,
     quote,
+    quote_utf8,
     split_address,
     split_path,
 )
@@ -81,6 +82,21 @@ def test_an_address_is_quoted_as_qmail_remote_quotes_it(address: bytes, wire: by
     assert wire == quote(address)
 
 
+@pytest.mark.parametrize(
+    ("address", "wire"),
+    [
+        ("jö@x.test", "jö@x.test"),
+        ("j.ö@x.test", "j.ö@x.test"),
+        ("日 本@x.test", '"日 本"@x.test'),
+        ("jö..@x.test", '"jö.."@x.test'),
+        ("joe@x.test", "joe@x.test"),
+        ("", ""),
+    ],
+)
+def test_characters_beyond_ascii_need_no_quotes_for_who_knows_smtputf8(address: str, wire: str) -> None:
+    assert wire.encode() == quote_utf8(address.encode())
+
+
 def test_an_address_over_899_bytes_is_a_syntax_error() -> None:
     assert b"x" * 899 == parse_path(b"<" + b"x" * 899 + b">")
     assert parse_path(b"<" + b"x" * 900 + b">") is None
@@ -141,6 +157,7 @@ def test_a_quoted_address_is_read_back(address: bytes) -> None:
     address = local if domain is None else local + b"@" + domain
 
     assert address == parse_path(b"<" + quote(address) + b">")
+    assert address == parse_path(b"<" + quote_utf8(address) + b">")
 
 
 @given(st.binary())
