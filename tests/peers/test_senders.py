@@ -1,0 +1,106 @@
+"""Owns mail that Postfix, Exim and OpenSMTPD send to us: it arrives, or they are told why not."""
+
+import re
+
+import pytest
+
+from tests.peers.conftest import PATIENCE_S, World, arrived_there
+from tests.support.clients import with_token
+from tests.support.letter import Letter, letter
+from tests.support.mta import Mta
+from tests.support.waiting import wait_for
+
+ALICE, BOB, DORA = "alice@example.test", "bob@example.test", "dora@catch.test"
+LARGE = "a line of a large message, 72 bytes of it with the newline at its end\n" * 150_000
+BODIES = {
+    "dots": ".\n..\n.dot\n\n.\n",
+    "eight_bit": "Grüße, 日本語, \N{SNOWMAN}\n",
+    "long_lines": f"{'long ' * 3000}\n.{'x' * 1990}\n",
+    "empty_lines": "\n\n\n",
+    "nothing": "",
+    "large": LARGE,
+}
+
+
+def wired(new: Letter) -> bytes:
+    return new.content.replace(b"\n", b"\r\n")
+
+
+def send(host: Mta, *recipients: str, body: str = "Hello.\n", sender: str = "") -> Letter:
+    """Have a user of theirs send a letter."""
+    new = letter(body)
+    new = new._replace(content=b"Date: Mon, 23 Nov 2026 09:00:00 +0000\n" + new.content)
+    host.hand_in(sender or f"ann@{host.domain}", recipients, wired(new))
+    return new
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_message_arrives_over_tls_byte_for_byte(world: World, host: Mta, body: str) -> None:
+    new = send(host, ALICE, BOB, DORA, body=body)
+
+    for name, domain in (("alice", "example.test"), ("bob", "example.test"), ("dora", "catch.test")):
+        text = world.arrived(new, name, domain)
+        assert new.is_in(text)
+        assert text.startswith(b"Return-Path: <ann@%b>\n" % host.domain.encode())
+        assert re.search(rb"\n  by mail\.example\.test with ESMTPS; ", text)
+
+
+def test_exim_hands_in_by_bdat(world: World) -> None:
+    exim = world.hosts["exim"]
+
+    new = send(exim, ALICE)
+    world.arrived(new)
+
+    # Exim logs K for CHUNKING, X for the cipher.
+    assert re.search(r'=> alice@example\.test .* X=TLS1\.3\S* CV=\w+ K C="250 2.0.0 ok ', exim.log)
+
+
+def test_an_unknown_recipient_comes_back_with_our_words_and_the_others_get_it(
+    world: World, host: Mta
+) -> None:
+    new = send(host, "nobody@example.test", ALICE)
+
+    world.arrived(new)
+    bounce = arrived_there(host, new)
+    assert b"nobody@example.test" in bounce
+    assert b"sorry, no mailbox here by that name" in bounce
+
+
+def test_a_recipient_put_off_is_tried_again_and_gets_it_once(world: World, host: Mta) -> None:
+    before = len(host.log)
+    world.site.shell("svc -d /service/lspawn")  # who knows whom a catch-all catches
+    try:
+        new = send(host, f"{host.name}@catch.test")
+        wait_for(lambda: "cannot tell now whether that mailbox exists" in host.log[before:], PATIENCE_S)
+    finally:
+        world.site.shell("svc -u /service/lspawn")
+    wait_for(lambda: world.takes(f"{host.name}@catch.test"), PATIENCE_S)
+    host.retry()
+
+    world.arrived(new, "dora", "catch.test")
+    assert 1 == len(with_token(world.site.maildir("dora", "catch.test"), new.token))
+
+
+def test_bounces_of_theirs_reach_us(world: World, host: Mta) -> None:
+    new = send(host, "nobody@example.test", sender=ALICE)
+
+    bounce = world.arrived(new)
+    assert bounce.startswith(b"Return-Path: <>\n")
+
+
+def test_an_address_beyond_ascii_is_taken_from_who_can_say_it(world: World, host: Mta) -> None:
+    if "SMTPUTF8" not in host.extensions:
+        return
+
+    new = send(host, "jürgen@catch.test", sender=f"änne@{host.domain}")
+
+    text = world.arrived(new, "dora", "catch.test")
+    assert text.startswith(f'Return-Path: <"änne"@{host.domain}>\n'.encode())
+    assert re.search(rb"\n  by mail\.example\.test with UTF8SMTPS; ", text)
+
+
+def test_many_messages_at_once_all_arrive(world: World, host: Mta) -> None:
+    sent = [send(host, BOB) for _ in range(8)]
+
+    for new in sent:
+        world.arrived(new, "bob")
