@@ -8,6 +8,7 @@ from tests.peers.conftest import PATIENCE_S, World, arrived_there
 from tests.support.clients import with_token
 from tests.support.letter import Letter, letter
 from tests.support.mta import Mta
+from tests.support.mtas import KINDS
 from tests.support.waiting import wait_for
 
 ALICE, BOB, DORA = "alice@example.test", "bob@example.test", "dora@catch.test"
@@ -88,9 +89,9 @@ def test_bounces_of_theirs_reach_us(world: World, host: Mta) -> None:
     assert bounce.startswith(b"Return-Path: <>\n")
 
 
-def test_an_address_beyond_ascii_is_taken_from_who_can_say_it(world: World, host: Mta) -> None:
-    if "SMTPUTF8" not in host.extensions:
-        return
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if "SMTPUTF8" in kind.extensions])
+def test_an_address_beyond_ascii_is_taken_from_who_can_say_it(world: World, name: str) -> None:
+    host = world.hosts[name]
 
     new = send(host, "jürgen@catch.test", sender=f"änne@{host.domain}")
 
