@@ -12,6 +12,8 @@ from appliance.formats.netstring import parse_netstrings
 from appliance.formats.outcome import FormatError
 from appliance.receive.packages import Qmqp, Qmtp, Session, format_answer
 from appliance.receive.replies import reply
+from tests.receive.test_conversation import shown
+from tests.support import dialogue
 from tests.support.packages import Memory, letters, qmqp, qmtp
 from tests.support.smtp_rig import NOW, Message
 
@@ -35,6 +37,19 @@ def mx(tmp_path: Path) -> Memory:
 @pytest.fixture
 def queue_host(tmp_path: Path) -> Memory:
     return Memory(Qmqp, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path", dialogue.dialogues("qmtp", "qmqp"), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_a_dialogue(path: Path, tmp_path: Path) -> None:
+    script = dialogue.read(path)
+    kind = Qmtp if script.listener == "qmtp" else Qmqp
+    wire = Memory(kind, tmp_path, script.control, script.environment)
+
+    dialogue.play(script, wire)
+
+    assert script.queued == [shown(message) for message in wire.queue.messages]
 
 
 def test_a_message_comes_in_by_qmtp(mx: Memory) -> None:

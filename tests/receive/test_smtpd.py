@@ -7,7 +7,6 @@ import re
 import signal
 import smtplib
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,18 +20,15 @@ from appliance.net import tcpserver
 from appliance.net.tcpserver import Connection, Listener
 from appliance.receive.policy import Policy
 from appliance.receive.smtpd import Session, Worker
-from tests.support import clients, dialogue
+from tests.support import clients
 from tests.support.certificate import self_signed
 from tests.support.smtp_rig import place_of
 from tests.support.smtpd_rig import SmtpdRig, smtpd
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
+from tests.support.wires import Line, trusting
 
 ENVELOPE = (b"MAIL FROM:<a@y.test>\r\n", b"RCPT TO:<joe@lab.test>\r\n", b"DATA\r\n")
-FOR_ANY_SERVER, FOR_ANY_SUBMISSION = (
-    [path for path in dialogue.dialogues(protocol) if dialogue.read(path).is_for_any_server]
-    for protocol in ("smtp", "submission")
-)
 
 
 @pytest.fixture(scope="module")
@@ -42,51 +38,15 @@ def rig() -> Iterator[SmtpdRig]:
 
 
 @contextlib.contextmanager
-def wire(rig: SmtpdRig, *said: bytes) -> Iterator[dialogue.Socket]:
+def wire(rig: SmtpdRig, *said: bytes) -> Iterator[Line]:
     """A peer that has heard the greeting, and the answer to each command it said."""
-    peer = dialogue.Socket("127.0.0.1", rig.port)
+    peer = Line(("127.0.0.1", rig.port))
     with contextlib.closing(peer):
         assert peer.hear().startswith(b"220 ")
         for command in said:
             peer.say(command)
             assert peer.hear()[:1] in (b"2", b"3")
         yield peer
-
-
-def trusting() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-@pytest.mark.parametrize("path", FOR_ANY_SERVER, ids=lambda path: path.stem)
-def test_a_dialogue_over_a_socket(rig: SmtpdRig, path: Path) -> None:
-    script = dialogue.read(path)
-    before = len(rig.messages)
-    peer = dialogue.Socket("127.0.0.1", rig.port)
-
-    with contextlib.closing(peer):
-        dialogue.play(script, peer)
-
-    assert len(script.queued) == len(rig.messages) - before
-
-
-@pytest.fixture(scope="module")
-def submissions() -> Iterator[SmtpdRig]:
-    with encrypting("submissions:127.0.0.1:0:tls") as new:
-        yield new
-
-
-@pytest.mark.parametrize("path", FOR_ANY_SUBMISSION, ids=lambda path: path.stem)
-def test_a_dialogue_over_tls(submissions: SmtpdRig, path: Path) -> None:
-    script = dialogue.read(path)
-    before = len(submissions.messages)
-    peer = dialogue.Socket("127.0.0.1", submissions.ports[1], trusting())
-
-    with contextlib.closing(peer):
-        dialogue.play(script, peer)
-
-    assert len(script.queued) == len(submissions.messages) - before
 
 
 def test_swaks_delivers_a_message_byte_for_byte(rig: SmtpdRig) -> None:
@@ -250,7 +210,7 @@ def test_without_a_certificate_there_is_no_submission() -> None:
         assert "warning: no certificate, so no listener for which TLS is needed" in rig.log
 
 
-def is_refused(peer: dialogue.Socket) -> bool:
+def is_refused(peer: Line) -> bool:
     """Whether the recipient is refused in a new transaction."""
     peer.say(ENVELOPE[0])
     peer.hear()
@@ -314,7 +274,7 @@ def test_two_workers_take_every_message_once() -> None:
 def test_the_proxys_client_is_the_client() -> None:
     rules = b'192.0.2.7:allow,RELAYCLIENT=""\n:allow\n'
     with smtpd({"proxynetworks": "127.0.0.0/8\n"}, rules=rules) as rig:
-        peer = dialogue.Socket("127.0.0.1", rig.port)
+        peer = Line(("127.0.0.1", rig.port))
         with contextlib.closing(peer):
             peer.say(b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 25\r\n")
             for said in (b"", ENVELOPE[0], b"RCPT TO:<far@away.test>\r\n", ENVELOPE[2], b".\r\n"):

@@ -18,7 +18,7 @@ DATE = "22 Nov 2026 23:27:52 -0000"
 @pytest.mark.parametrize("path", dialogue.dialogues("submission"), ids=lambda path: path.stem)
 def test_a_dialogue(path: Path, tmp_path: Path) -> None:
     script = dialogue.read(path)
-    wire = Memory(tmp_path, script.control, ENVIRONMENT | script.environment, submission=True)
+    wire = Memory(tmp_path, script.control, ENVIRONMENT | script.environment, script.listener)
 
     dialogue.play(script, wire)
 
@@ -31,6 +31,7 @@ OFFERED = {"saslmechanisms": "smtp:SCRAM-SHA-256 CRAM-MD5 GSSAPI\npop3:APOP\n"}
 
 def said(wire: Memory, line: bytes) -> bytes:
     """What was said behind 334."""
+    wire.greet()
     wire.unheard = b""
     code, _, text = wire.ask(line + b"\r\n").partition(b" ")
     assert b"334" == code
@@ -50,7 +51,7 @@ def by_scram(wire: Memory, password: bytes, user: bytes = b"joe@lab.test") -> by
 
 
 def test_who_proves_by_scram_that_he_knows_the_password_is_logged_in_at_the_end(tmp_path: Path) -> None:
-    wire = Memory(tmp_path, OFFERED, submission=True)
+    wire = Memory(tmp_path, OFFERED, listener="submissions")
 
     assert b"334 SIGNED\r\n" == by_scram(wire, b"secret")
     assert wire.ask(b"MAIL FROM:<joe@lab.test>\r\n").startswith(b"501 ")  # no mail before the last word
@@ -59,7 +60,7 @@ def test_who_proves_by_scram_that_he_knows_the_password_is_logged_in_at_the_end(
 
 
 def test_scram_is_refused_as_a_password_is(tmp_path: Path) -> None:
-    wire = Memory(tmp_path, OFFERED, submission=True)
+    wire = Memory(tmp_path, OFFERED, listener="submissions")
 
     wrong = [by_scram(wire, b"wrong"), by_scram(wire, b"wrong", b"nobody@far.test")]
 
@@ -68,7 +69,7 @@ def test_scram_is_refused_as_a_password_is(tmp_path: Path) -> None:
 
 
 def test_a_digest_of_the_challenge_logs_in(tmp_path: Path) -> None:
-    wire = Memory(tmp_path, OFFERED, submission=True)
+    wire = Memory(tmp_path, OFFERED, listener="submissions")
     first = said(wire, b"AUTH CRAM-MD5")
     wire.ask(b"*\r\n")
     second = said(wire, b"AUTH CRAM-MD5")
@@ -81,7 +82,7 @@ def test_a_digest_of_the_challenge_logs_in(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_in_the_header_is_added_below_the_received_line(tmp_path: Path) -> None:
-    wire = Memory(tmp_path, {}, submission=True)
+    wire = Memory(tmp_path, {}, listener="submissions")
 
     wire.ask(b"EHLO a\r\n", LOGIN, *ENVELOPE, b"Subject: t\r\n\r\nbody\r\n.\r\n")
 
@@ -94,7 +95,7 @@ def test_what_is_missing_in_the_header_is_added_below_the_received_line(tmp_path
 
 
 def test_each_message_has_its_own_id(tmp_path: Path) -> None:
-    wire = Memory(tmp_path, {}, submission=True)
+    wire = Memory(tmp_path, {}, listener="submissions")
 
     wire.ask(LOGIN, *[*ENVELOPE, b".\r\n"] * 2)
 
@@ -104,7 +105,9 @@ def test_each_message_has_its_own_id(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("said", "protocol"), [(b"", "ESMTPSA"), (b" SMTPUTF8", "UTF8SMTPSA")])
 def test_the_client_may_be_hidden(tmp_path: Path, said: bytes, protocol: str) -> None:
-    wire = Memory(tmp_path, {"hideclient": "1"}, ENVIRONMENT | {"TCPREMOTEINFO": "joe"}, submission=True)
+    wire = Memory(
+        tmp_path, {"hideclient": "1"}, ENVIRONMENT | {"TCPREMOTEINFO": "joe"}, listener="submissions"
+    )
     mail = b"MAIL FROM:<joe@lab.test>" + said + b"\r\n"
 
     wire.ask(b"EHLO laptop.home\r\n", LOGIN, mail, *ENVELOPE[1:], b".\r\n")
@@ -116,7 +119,7 @@ def test_the_client_may_be_hidden(tmp_path: Path, said: bytes, protocol: str) ->
 
 
 def test_a_large_message_is_completed_and_goes_on_in_pieces(tmp_path: Path) -> None:
-    wire = Memory(tmp_path, {}, submission=True)
+    wire = Memory(tmp_path, {}, listener="submissions")
     lines = b"0123456789\r\n" * 50_000
 
     wire.ask(
@@ -129,7 +132,7 @@ def test_a_large_message_is_completed_and_goes_on_in_pieces(tmp_path: Path) -> N
 
 
 def test_a_stolen_password_is_found_in_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    wire = Memory(tmp_path, {}, submission=True)
+    wire = Memory(tmp_path, {}, listener="submissions")
 
     wire.ask(b"AUTH PLAIN AGpvZUBsYWIudGVzdAB4\r\n", LOGIN, b"MAIL FROM:<ann@lab.test>\r\n")
     wire.ask(*ENVELOPE, b"body\r\n.\r\n")
@@ -147,7 +150,7 @@ def test_a_stolen_password_is_found_in_the_log(tmp_path: Path, capfd: pytest.Cap
 
 def test_sessions_that_race_for_the_last_message_of_a_day_cannot_both_have_it(tmp_path: Path) -> None:
     control = {"submissionmessages": "1", "submissionburst": "0"}
-    first, second = (Memory(tmp_path, control, submission=True) for _ in range(2))
+    first, second = (Memory(tmp_path, control, listener="submissions") for _ in range(2))
     for wire in (first, second):
         wire.ask(LOGIN, *ENVELOPE)
         wire.unheard = b""
@@ -157,7 +160,7 @@ def test_sessions_that_race_for_the_last_message_of_a_day_cannot_both_have_it(tm
 
 
 def test_what_cannot_be_counted_waits(tmp_path: Path) -> None:
-    wire = Memory(tmp_path, {"submissionmessages": "1"}, submission=True)
+    wire = Memory(tmp_path, {"submissionmessages": "1"}, listener="submissions")
     (tmp_path / "rates").rmdir()
     wire.unheard = b""
 

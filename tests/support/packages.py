@@ -6,6 +6,7 @@ from pathlib import Path
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.netstring import format_netstring, parse_netstrings
+from appliance.formats.outcome import FormatError
 from appliance.receive.desk import Desk
 from appliance.receive.packages import Session
 from appliance.receive.policy import Policy
@@ -32,6 +33,13 @@ def letters(wire: bytes) -> str:
     return "".join(chr(content[0]) for content in parse_netstrings(wire))
 
 
+def split_netstring(wire: bytes) -> tuple[bytes, bytes]:
+    """The content of the first netstring, empty if there is none yet, and what follows it."""
+    length, colon, rest = wire.partition(b":")
+    size = int(length or b"0")
+    return (rest[:size], rest[size + 1 :]) if colon and len(rest) > size else (b"", wire)
+
+
 class Memory:
     """A session with a queue and mailboxes in memory."""
 
@@ -47,6 +55,8 @@ class Memory:
         policy = Policy.read(place_of(folder, control or {}))
         self.desk = Desk(policy, self.queue, self.mailboxes, lambda: NOW)
         self.session = kind(self.desk, {**ENVIRONMENT, **(environment or {})})
+        self._unheard = b""
+        self._ended = False
 
     def ask(self, *said: bytes) -> bytes:
         """All that is answered."""
@@ -55,6 +65,26 @@ class Memory:
             return b"".join([answer for wire in said async for answer in self.session.receive(wire)])
 
         return asyncio.run(asking())
+
+    def say(self, wire: bytes) -> None:
+        assert not self._unheard, f"not expected: {self._unheard!r}"
+        try:
+            self._unheard = b"" if self._ended else self.ask(wire)
+        except FormatError:
+            self.end()
+
+    def hear(self) -> bytes:
+        """The next response as a line."""
+        response, self._unheard = split_netstring(self._unheard)
+        assert response or self._ended or self.session.ended, "nothing more is said"
+        return response and response + b"\r\n"
+
+    def start_tls(self) -> None:
+        raise AssertionError("neither QMTP nor QMQP knows TLS")
+
+    def end(self) -> None:
+        self.session.close()
+        self._ended = True
 
     @property
     def envelopes(self) -> list[Envelope]:

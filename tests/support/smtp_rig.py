@@ -150,10 +150,8 @@ class Memory:
         folder: Path,
         control: Mapping[str, str],
         environment: Mapping[str, str] = ENVIRONMENT,
-        *,
-        submission: bool = False,
+        listener: str = "smtp",
     ) -> None:
-        """`submission` begins with TLS, as on port 465, or with a servercert in the clear, as on 587."""
         place = place_of(folder, control)
         self.now = float(NOW)
         self.queue = Queue()
@@ -165,25 +163,48 @@ class Memory:
             self.queue,
             self.mailboxes,
             lambda: self.now,
-            "servercert" in control,
+            bool(control.get("servercert", "").strip()),
             Office(check, salt, Rates(rates)),
             Waiting(),
         )
-        secure = submission and "servercert" not in control
-        self.conversation = Conversation(self.desk, environment, secure=secure, submission=submission)
-        self.unheard = self.conversation.greet()
+        self.conversation = Conversation(
+            self.desk,
+            environment,
+            secure=listener == "submissions",
+            submission=listener.startswith("submission"),
+        )
+        self.unheard = b""
+        self._greeted = False
+
+    def greet(self) -> None:
+        """Whatever comes first from now on, the greeting was there before it."""
+        if not self._greeted and not self.conversation.ended:
+            self._greeted = True
+            self.unheard += self.conversation.greet()
 
     def say(self, wire: bytes) -> None:
         assert not self.unheard, f"not expected: {self.unheard!r}"
         self.unheard = asyncio.run(self.conversation.receive(wire))
 
     def hear(self) -> bytes:
+        if not self.unheard:
+            self.greet()
         line, end, self.unheard = self.unheard.partition(b"\n")
         assert line or self.conversation.ended, "nothing more is said"
         return line + end
 
+    def start_tls(self) -> None:
+        assert self.conversation.wants_tls
+        assert not self.unheard, "said in the clear behind the answer to STARTTLS"
+        self.conversation.start_tls()
+
+    def end(self) -> None:
+        self.conversation.close()
+        self.conversation.session.ended = True
+
     def ask(self, *said: bytes) -> bytes:
         """All that is answered to commands sent one by one."""
+        self.greet()
         return self.unheard + b"".join([asyncio.run(self.conversation.receive(one)) for one in said])
 
 
