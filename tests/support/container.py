@@ -1,5 +1,6 @@
 """Owns a container of the appliance for the flow tests: its own project, its own ports, on loopback."""
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from tests.support.ports import free_ports
 from tests.support.sources import CHECKOUT
 
 PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S")
+CLOSED = {"QMTP": 209, "QMQP": 628}
+"""Ports that compose.yaml does not publish."""
 
 
 class Process(NamedTuple):
@@ -44,7 +47,7 @@ class Container:
         done = subprocess.run(
             ["docker", "compose", "--progress", "plain", "-p", self.project, *words],
             cwd=CHECKOUT,
-            env={**os.environ, **published, "CONFIG_FOLDER": str(self.folder)},
+            env={**os.environ, **published, "CONFIG_FOLDER": str(self.folder), "COMPOSE_FILE": self._files},
             input=given,
             capture_output=True,
             timeout=timeout,
@@ -54,6 +57,17 @@ class Container:
             f"docker compose {words}: {done.stdout!r}{done.stderr!r}{self._why(words)}"
         )
         return done.stdout
+
+    @property
+    def _files(self) -> str:
+        more = self.folder / "compose.yaml"
+        return f"compose.yaml:{more}" if more.exists() else "compose.yaml"
+
+    def publish_all(self) -> None:
+        """Have the ports published that compose.yaml does not publish; before it is up."""
+        lines = [f"127.0.0.1:{self.ports[name]}:{port}" for name, port in CLOSED.items()]
+        more = {"services": {"toaster": {"ports": lines}}}
+        (self.folder / "compose.yaml").write_text(json.dumps(more))
 
     def _why(self, words: tuple[str, ...]) -> str:
         return self.compose("logs", "--no-color") if words[0] in ("up", "exec") else ""
@@ -92,7 +106,8 @@ class Container:
 def running(folder: Path, name: str = "flow", *, start: bool = True) -> Iterator[Container]:
     """A container with the shipped config.yaml, healthy or not started; all of it is gone afterwards."""
     shutil.copy(CHECKOUT / "config.yaml", folder)
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    names = (*PORTS, *CLOSED)
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     container = Container(f"toaster-{name}-{os.getpid()}", folder, ports)
     try:
         if start:
