@@ -13,18 +13,21 @@ LONGEST = 1002  # qmail-queue(8) takes 1003 bytes with the NUL and no more
 LONGEST_ON_WIRE = 899  # qmail-smtpd answers 555 to more
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _NEEDS_ESCAPE = re.compile(rb'[\r\n"\\]')
-# RFC 5321 4.1.2: Dot-string and esmtp-param.
+# RFC 5321 4.1.2: Dot-string.
 _PLAIN_LOCAL = re.compile(rb"[!#-'*+\-/-9=?A-Z^-~]+(?:\.[!#-'*+\-/-9=?A-Z^-~]+)*")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
+_KNOWN = frozenset((b"SIZE", b"BODY", b"SMTPUTF8", b"REQUIRETLS"))
+_BODIES = (b"7BIT", b"8BITMIME")  # RFC 6152; BINARYMIME (RFC 3030) is not offered
 
 
 class Parameters(NamedTuple):
     """What may follow a path; a keyword that is not listed here is passed over, as qmail-smtpd does."""
 
     size: int | None = None  # bytes, RFC 1870
-    body: bytes | None = None  # upper case: 7BIT, 8BITMIME, BINARYMIME
+    body: bytes | None = None  # 7BIT or 8BITMIME
     smtputf8: bool = False  # RFC 6531
+    requiretls: bool = False  # RFC 8689
 
 
 def check_address(address: bytes) -> None:
@@ -117,19 +120,25 @@ def _unquote(text: bytes, start: int, terminator: int) -> tuple[bytes, int]:
 
 
 def parse_parameters(text: bytes) -> Parameters:
-    """Read the ESMTP parameters behind a path; FormatError if SIZE is no number or BODY has no value."""
-    parameters = Parameters()
+    """Read the ESMTP parameters behind a path; FormatError for a value that is none, or one said twice."""
+    said: dict[bytes, bytes | None] = {}
     for word in text.split():
-        found = _PARAMETER.fullmatch(word)
-        keyword, value = (found[1].upper(), found[2]) if found else (b"", None)
-        if keyword == b"SIZE":
-            if value is None or not value.isdigit() or len(value) > 20:  # RFC 1870: at most 20 digits
-                raise FormatError("SIZE= wants a number of bytes")
-            parameters = parameters._replace(size=int(value))
-        elif keyword == b"BODY":
-            if value is None:
-                raise FormatError("BODY= wants a value")
-            parameters = parameters._replace(body=value.upper())
-        elif keyword == b"SMTPUTF8":
-            parameters = parameters._replace(smtputf8=True)
-    return parameters
+        keyword, equals, value = word.partition(b"=")
+        keyword = keyword.upper()
+        if keyword in _KNOWN:
+            if keyword in said:
+                raise FormatError(f"{keyword.decode()} is said twice")
+            said[keyword] = value if equals else None
+    size, body = said.get(b"SIZE", b"0"), said.get(b"BODY", b"7BIT")
+    if size is None or not size.isdigit() or len(size) > 20:  # RFC 1870: at most 20 digits
+        raise FormatError("SIZE= wants a number of bytes")
+    if body is None or body.upper() not in _BODIES:
+        raise FormatError("BODY= is 7BIT or 8BITMIME")
+    if said.get(b"SMTPUTF8") is not None or said.get(b"REQUIRETLS") is not None:
+        raise FormatError("SMTPUTF8 and REQUIRETLS have no value")
+    return Parameters(
+        int(size) if b"SIZE" in said else None,
+        body.upper() if b"BODY" in said else None,
+        b"SMTPUTF8" in said,
+        b"REQUIRETLS" in said,
+    )

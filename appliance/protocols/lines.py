@@ -2,6 +2,9 @@
 
 from appliance.formats.outcome import FormatError
 
+TLS_RECORD = b"\x16\x03"
+"""How a client begins who speaks TLS (RFC 8446 5.1): no line of any protocol begins so."""
+
 
 class LineBuffer:
     """Holds what was received until it is taken: as lines, or as it is by whoever reads blocks."""
@@ -34,6 +37,10 @@ class LineBuffer:
         self._start = self._scanned = end + 1
         stop = end - 1 if end > start and held[end - 1] == 0x0D else end
         return held[start:stop]
+
+    def begin_with(self, prefix: bytes) -> bool:
+        """Whether these bytes are the next."""
+        return self._held.startswith(prefix, self._start)
 
     def take(self) -> bytes:
         """All that waits, lines or not; nothing is held any more."""

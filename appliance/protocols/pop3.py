@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from appliance.formats.outcome import FormatError
 from appliance.protocols import pop3_replies as replies
-from appliance.protocols.lines import LineBuffer
+from appliance.protocols.lines import TLS_RECORD, LineBuffer
 from appliance.protocols.sasl_server import (
     LOGIN,
     PLAIN,
@@ -113,6 +113,9 @@ class _State:
     def receive(self, received: bytes) -> Iterator[Event]:
         """Yield what to do; the next is asked for when the one before is done."""
         self._lines.receive(received)
+        if self._lines.begin_with(TLS_RECORD):
+            yield Close(replies.AUTHORIZATION_FIRST)  # it would wait for an answer, and so would we
+            return
         while True:
             try:
                 line = self._lines.maybe_line()

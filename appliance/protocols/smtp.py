@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from appliance.formats.address import Parameters, parse_parameters, path_text, split_path
 from appliance.formats.header import MOST_HOPS, HopCounter
 from appliance.formats.outcome import FormatError
-from appliance.protocols.lines import LineBuffer
+from appliance.protocols.lines import TLS_RECORD, LineBuffer
 from appliance.protocols.sasl_server import Authentication, Cancelled, Challenge, Sasl, misuses_auth
 from appliance.protocols.smtp_events import (
     ENDING,
@@ -159,6 +159,8 @@ class SmtpServer:
     def _maybe_command(self) -> Event | None:
         if not self._greeted:
             return self._refuse(Fault.TOO_SOON) if self._lines else None
+        if self._lines.begin_with(TLS_RECORD):  # it would wait for an answer, and so would we
+            return self._refuse(Fault.OTHER_PROTOCOL)
         try:
             line = self._lines.maybe_line()
         except FormatError:
@@ -211,6 +213,8 @@ class SmtpServer:
             parameters = parse_parameters(rest) if rest else Parameters()
         except FormatError:
             return self._refuse(Fault.PARAMETER)
+        if parameters.requiretls:  # passed over, it would be a promise (RFC 8689 4.2.1)
+            return self._refuse(Fault.REQUIRETLS)
         self._forget()
         return Mail(sender, parameters)
 

@@ -13,6 +13,7 @@ class Fault(enum.Enum):
     UNKNOWN_COMMAND = enum.auto()
     PATH = enum.auto()
     PARAMETER = enum.auto()
+    REQUIRETLS = enum.auto()
     MAIL_FIRST = enum.auto()
     RECIPIENT_FIRST = enum.auto()
     TOO_MANY_RECIPIENTS = enum.auto()

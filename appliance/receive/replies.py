@@ -179,6 +179,7 @@ FAULTS = {
     Fault.UNKNOWN_COMMAND: reply(502, b"unimplemented (#5.5.1)"),
     Fault.PATH: reply(555, b"syntax error (#5.5.4)"),
     Fault.PARAMETER: reply(501, b"syntax error in a parameter (#5.5.4)"),
+    Fault.REQUIRETLS: reply(555, b"TLS on all the way cannot be promised here (#5.7.30)"),
     Fault.MAIL_FIRST: reply(503, b"MAIL first (#5.5.1)"),
     Fault.RECIPIENT_FIRST: reply(503, b"RCPT first (#5.5.1)"),
     Fault.TOO_MANY_RECIPIENTS: reply(452, b"too many recipients for one message (#4.5.3)"),

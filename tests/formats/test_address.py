@@ -143,8 +143,17 @@ def test_unknown_parameters_are_passed_over() -> None:
     assert Parameters() == parse_parameters(b" junk NOTIFY=NEVER =x \xff AUTH=<>")
 
 
-@pytest.mark.parametrize("text", [b"SIZE", b"SIZE=x", b"SIZE=1x", b"SIZE=-1", b"SIZE=" + b"1" * 21, b"BODY"])
-def test_a_parameter_without_its_value_is_refused(text: bytes) -> None:
+def test_tls_may_be_asked_for_on_all_the_way() -> None:
+    assert Parameters(requiretls=True) == parse_parameters(b"RequireTLS")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"SIZE", b"SIZE=", b"SIZE=x", b"SIZE=1x", b"SIZE=-1", b"SIZE=" + b"1" * 21]
+    + [b"BODY", b"BODY=", b"BODY=BINARYMIME", b"SMTPUTF8=", b"SMTPUTF8=x", b"REQUIRETLS=no"]
+    + [b"SIZE=1 SIZE=1", b"body=7BIT BODY=7BIT", b"SMTPUTF8 smtputf8"],
+)
+def test_a_parameter_said_twice_or_with_a_value_that_is_none_is_refused(text: bytes) -> None:
     with pytest.raises(FormatError):
         parse_parameters(text)
 

@@ -54,6 +54,18 @@ def test_a_buffer_goes_on_after_what_was_taken() -> None:
     assert b"line" == buffer.maybe_line()
 
 
+def test_how_the_rest_begins_can_be_seen_and_takes_nothing() -> None:
+    buffer = LineBuffer(100)
+    buffer.receive(b"line\r\n\x16\x03\x01")
+
+    assert (False, b"line", True) == (
+        buffer.begin_with(b"\x16\x03"),
+        buffer.maybe_line(),
+        buffer.begin_with(b"\x16\x03"),
+    )
+    assert b"\x16\x03\x01" == buffer.take()
+
+
 @given(st.lists(st.binary()))
 def test_any_bytes_are_lines_or_too_long(pieces: list[bytes]) -> None:
     """However bytes are cut, the lines are those of the whole, or one is above the limit."""

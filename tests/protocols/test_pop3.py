@@ -237,6 +237,10 @@ def test_a_line_that_is_too_long_ends_the_connection_before_it_is_complete() -> 
     assert [Close(b"-ERR line too long\r\n")] == list(state.receive(b"x"))
 
 
+def test_a_client_that_begins_tls_in_the_clear_ends_the_session() -> None:
+    assert [Close(b"-ERR authorization first\r\n")] == list(Authorization(b"h").receive(b"\x16\x03\x01"))
+
+
 def test_a_line_of_the_longest_length_is_taken_among_others() -> None:
     longest = b"USER " + b"x" * 13 + b"\r\n"
 

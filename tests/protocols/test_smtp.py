@@ -126,6 +126,8 @@ def test_after_a_text_a_new_mail_is_needed() -> None:
         (b"<a\rb@y.test>", Fault.PATH),
         (b"<%b@y.test>" % (b"x" * 900), Fault.PATH),
         (b"<a@y.test> SIZE=x", Fault.PARAMETER),
+        (b"<a@y.test> SIZE=1 SIZE=1", Fault.PARAMETER),
+        (b"<a@y.test> REQUIRETLS", Fault.REQUIRETLS),
     ],
 )
 def test_an_address_or_parameter_that_cannot_be_is_refused(address: bytes, fault: Fault) -> None:
@@ -152,6 +154,11 @@ def test_words_before_the_greeting_end_the_session() -> None:
 )
 def test_the_words_of_a_browser_end_the_session(line: bytes) -> None:
     assert [Fault.OTHER_PROTOCOL] == faults(line + b"\r\n" + ENVELOPE)
+
+
+@pytest.mark.parametrize("said", [b"", b"HELO x\r\n"])
+def test_a_client_that_begins_tls_in_the_clear_ends_the_session(said: bytes) -> None:
+    assert [Fault.OTHER_PROTOCOL] == faults(said + b"\x16\x03\x01")
 
 
 def test_an_endless_line_ends_the_session() -> None:

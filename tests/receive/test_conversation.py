@@ -17,10 +17,10 @@ ENVELOPE = (b"MAIL FROM:<a@y.test>\r\n", b"RCPT TO:<joe@lab.test>\r\n", b"DATA\r
 
 def shown(message: Message) -> Queued:
     """A message as a dialogue has it: without the two lines of its Received field."""
-    sender, recipients = message.envelope.sender.decode(), b", ".join(message.envelope.recipients).decode()
+    envelope = message.envelope.sender + b" > " + b", ".join(message.envelope.recipients)
     lines = message.body.split(b"\n")
     assert lines[0].startswith(b"Received: from client.example ")
-    return Queued(f"{sender} > {recipients}", lines[2:] if lines[-1] else lines[2:-1])
+    return Queued(envelope.decode("utf-8", "surrogateescape"), lines[2:] if lines[-1] else lines[2:-1])
 
 
 @pytest.mark.parametrize("path", dialogue.dialogues("smtp"), ids=lambda path: path.stem)
