@@ -45,7 +45,7 @@ CONTROL = {"servercert": "given\n"}
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|.)")
 _REPEAT = re.compile(r"\{([^{}]+?)\*(\d+)\}")
 _CODED = re.compile(r"\{(n|64):([^{}]*)\}")
-_COUNT = re.compile(r"(\d+) (?=[A-Z]+[:-])")
+_COUNT = re.compile(r"(\d+) (?=[A-Z][:-])")
 _BYTES = {"r": "\r", "n": "\n", "0": "\0", "t": "\t", "\\": "\\"}
 
 
@@ -167,7 +167,7 @@ def _read_line(dialogue: Dialogue, line: str, names: Mapping[str, str]) -> None:
         case "E:":
             dialogue.steps.append(End())
         case "Q:":
-            dialogue.queued.append(Queued(wire(rest, names).decode()))
+            dialogue.queued.append(Queued(wire(rest, names).decode("utf-8", "surrogateescape")))
         case "T:":
             dialogue.queued[-1].text.append(wire(rest, names))
         case "M:":

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import itertools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,11 @@ from appliance.receive.submission import Office
 from appliance.system.place import Place
 from tests.support import scram_client
 
-CONTROL = {"me": "mx.lab.test\n", "rcpthosts": "lab.test\n.sub.test\nHost.Lab.Test\n", "locals": "lab.test\n"}
+CONTROL = {
+    "me": "mx.lab.test\n",
+    "rcpthosts": "lab.test\n.sub.test\nHost.Lab.Test\n",
+    "locals": "lab.test\nmx.lab.test\n",
+}
 ENVIRONMENT = {
     "PROTO": "TCP",
     "TCPLOCALHOST": "mx.lab.test",
@@ -28,6 +33,7 @@ ENVIRONMENT = {
     "TCPREMOTEIP": "192.0.2.7",
     "TCPREMOTEHOST": "client.example",
 }
+_LOGIN = re.compile(rb"[a-z]+@lab\.test")
 NOW = 1_795_390_072  # 22 Nov 2026 23:27:52 UTC
 
 
@@ -82,18 +88,22 @@ class Handover:
 
 
 class Mailboxes:
-    """Knows no address with `missing` in its local part, cannot tell about `later`, and `full` is."""
+    """Knows no address with `missing` in its local part, nor none; cannot tell about `later`; `full` is."""
 
     def __init__(self) -> None:
         self.asked: list[bytes] = []
 
     def known(self, address: bytes) -> Report | None:
-        return Report(Verdict.DONE, b"") if address in self.asked and b"missing" not in address else None
+        return (
+            Report(Verdict.DONE, b"")
+            if address in self.asked and b"missing" not in (address or b"missing")
+            else None
+        )
 
     async def ask(self, address: bytes) -> Report:
         self.asked.append(address)
         local = address.rpartition(b"@")[0]
-        if b"missing" in local:
+        if b"missing" in local or not address:
             return Report(Verdict.NEVER, b"Sorry, no mailbox here by that name. (#5.1.1)\n")
         if local == b"full":
             return Report(
@@ -112,10 +122,10 @@ class Waiting:
 
 
 def known_login(user: bytes, password: bytes) -> bytes | None:
-    """Everybody's password is `secret`; of `later` nobody can tell."""
+    """The password of everybody here is `secret`; of `later` nobody can tell."""
     if user == b"later":
         raise Temporary("Unable to check passwords (#4.3.0).")
-    return user.lower() if password == b"secret" else None
+    return user.lower() if password == b"secret" and _LOGIN.fullmatch(user.lower()) else None
 
 
 SALT = Salt(4096, b"W22ZaJ0SNY7soEsUEjb6gQ==")

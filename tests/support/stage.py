@@ -77,7 +77,8 @@ class Part:
     @property
     def numbers(self) -> list[int]:
         """Of the messages that the client was told are in the queue."""
-        return [int(found[1]) for line in self.heard if (found := _TOLD.search(line))]
+        told = [int(found[1]) for line in self.heard if (found := _TOLD.search(line))]
+        return list(dict.fromkeys(told))  # by QMTP each recipient is told
 
 
 Settings = dict[str, Any]
@@ -298,7 +299,7 @@ def _envelope(queued: Queued) -> list[str]:
 
 
 def _logged(address: str) -> str:
-    return safe_text(address.encode())
+    return safe_text(address.encode("utf-8", "surrogateescape"))
 
 
 def _fault_of_files(part: Part, files: Mapping[str, bytes]) -> str:
