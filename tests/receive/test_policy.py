@@ -127,14 +127,14 @@ def test_an_own_address_stands_for_localiphost(tmp_path: Path, address: bytes, e
 
 
 def test_what_is_rewritten_to_a_remote_address_is_another_hosts_to_know(tmp_path: Path) -> None:
-    found = policy(tmp_path, virtualdomains="virtual.test:joe\nfar.virtual.test:\n")
+    found = policy(tmp_path, locals="lab.test\n", virtualdomains="virtual.test:joe\nfar.virtual.test:\n")
 
     addresses = [b"a@lab.test", b"a@virtual.test", b"a@far.virtual.test", b"a@elsewhere.test", b"nodomain"]
     assert [True, True, False, False, False] == [found.needs_asking(address) for address in addresses]
 
 
 def test_whom_users_assign_names_whole_has_a_mailbox_and_nobody_else(tmp_path: Path) -> None:
-    found = policy(tmp_path, virtualdomains="virtual.test:virtual\n")
+    found = policy(tmp_path, locals="lab.test\n", virtualdomains="virtual.test:virtual\n")
     (tmp_path / "users").mkdir()
     lines = b"=virtual-joe:v:1:1:/m/joe:::", b"=joe:a:7790:2107:/alias:-:joe:", b"+joe-:v:1:1:/m/joe:-::"
     text = b"\n".join((*lines, b".\n"))
@@ -154,7 +154,12 @@ def test_whom_users_assign_names_whole_has_a_mailbox_and_nobody_else(tmp_path: P
 
 
 def test_where_there_are_quotas_a_mailbox_is_asked_whether_it_has_room(tmp_path: Path) -> None:
-    found = policy(tmp_path, virtualdomains="virtual.test:virtual\n", quotas="joe@virtual.test:1000S\n")
+    found = policy(
+        tmp_path,
+        locals="lab.test\n",
+        virtualdomains="virtual.test:virtual\n",
+        quotas="joe@virtual.test:1000S\n",
+    )
     (tmp_path / "users").mkdir()
     (tmp_path / "users" / "cdb").write_bytes(compile_assign(b"=virtual-joe:v:1:1:/m/joe:::\n.\n"))
 
