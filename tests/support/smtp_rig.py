@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "TCPREMOTEIP": "192.0.2.7",
     "TCPREMOTEHOST": "client.example",
 }
-_LOGIN = re.compile(rb"[a-z]+@lab\.test")
+_LOGIN = re.compile(rb"[a-z]+(@lab\.test)?")
 NOW = 1_795_390_072  # 22 Nov 2026 23:27:52 UTC
 
 
