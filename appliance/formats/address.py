@@ -16,7 +16,6 @@ _NEEDS_ESCAPE = re.compile(rb'[\r\n"\\]')
 # RFC 5321 4.1.2: Dot-string.
 _PLAIN_LOCAL = re.compile(rb"[!#-'*+\-/-9=?A-Z^-~]+(?:\.[!#-'*+\-/-9=?A-Z^-~]+)*")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
-_PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 _KNOWN = frozenset((b"SIZE", b"BODY", b"SMTPUTF8", b"REQUIRETLS"))
 _BODIES = (b"7BIT", b"8BITMIME")  # RFC 6152; BINARYMIME (RFC 3030) is not offered
 
