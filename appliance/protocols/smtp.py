@@ -19,6 +19,7 @@ from appliance.protocols.lines import TLS_RECORD, LineBuffer
 from appliance.protocols.sasl_server import Authentication, Cancelled, Challenge, Sasl, misuses_auth
 from appliance.protocols.smtp_events import (
     ENDING,
+    FOREIGN,
     Begin,
     ChunkEnd,
     Command,
@@ -173,7 +174,7 @@ class SmtpServer:
         verb = verb.upper()
         read = _VERBS.get(verb)
         if read is None:
-            return self._refuse(Fault.OTHER_PROTOCOL if verb in _FOREIGN else Fault.UNKNOWN_COMMAND)
+            return self._refuse(Fault.OTHER_PROTOCOL if verb in FOREIGN else Fault.UNKNOWN_COMMAND)
         return read(self, argument.lstrip(b" "))
 
     def _refuse(self, fault: Fault) -> Refused:
@@ -373,10 +374,6 @@ class SmtpServer:
             return self._text(block + reader.close(), True)
         self._count(block)
         return ChunkEnd(block, self._chunk_size)
-
-
-# A web page can have a browser send its visitor's request here, with commands of SMTP in its text.
-_FOREIGN = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"CONNECT", b"OPTIONS", b"HOST:", b"USER-AGENT:"))
 
 
 def _without_argument(verb: Verb) -> Callable[[SmtpServer, bytes], Event | None]:

@@ -114,3 +114,6 @@ class Refused(NamedTuple):
 
 Event = Helo | sasl_server.Event | Etrn | Mail | Recipient | Begin | Text | ChunkEnd | Command | Refused
 """To sasl_server's Login and Proven the answer is `accept_login` or `refuse_login`, or what `tell` gives."""
+
+# A web page can have a browser send its visitor's request here, with commands of SMTP in its text.
+FOREIGN = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"CONNECT", b"OPTIONS", b"HOST:", b"USER-AGENT:"))
