@@ -1,7 +1,6 @@
 """Owns what send itself writes: bounces, double bounces, (a third time) nothing, and notices of delay."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -67,7 +66,7 @@ def _notice(work: Work, message: Message, envelope: Envelope, news: News, until:
         news = news._replace(is_header_only=True)
     if settings.reports or until is not None:
         about = About(original.header(), message.birth, until)
-        boundary = secrets.token_hex(16).encode()
+        boundary = os.urandom(16).hex().encode()
         before, after = format_report(settings.bouncer, news, about, work.now, boundary)
     else:
         before, after = format_bounce(settings.bouncer, news, work.now), b""

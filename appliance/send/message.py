@@ -1,7 +1,5 @@
 """Owns a message while send works on it: its recipients on each channel and what failed."""
 
-from dataclasses import dataclass, field
-
 from appliance.formats.envelope import DONE, WAITING
 from appliance.queue.layout import Layout
 from appliance.queue.log import Log, Position, Segment
@@ -140,14 +138,14 @@ class Message:
         return self.segment is None
 
 
-@dataclass
 class Work:
     """What the parts of send share."""
 
-    settings: Settings
-    layout: Layout
-    log: Log
-    now: int = 0
-    """Seconds since 1970, set by the loop at each turn."""
-    messages: dict[int, Message] = field(default_factory=dict)
-    """The messages under way, oldest first."""
+    def __init__(self, settings: Settings, layout: Layout, log: Log, now: int = 0) -> None:
+        self.settings = settings
+        self.layout = layout
+        self.log = log
+        self.now = now
+        """Seconds since 1970, set by the loop at each turn."""
+        self.messages: dict[int, Message] = {}
+        """The messages under way, oldest first."""

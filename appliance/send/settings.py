@@ -1,7 +1,6 @@
 """Owns what send reads from the control files, once at start and again at HUP."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 from appliance.formats.address import check_address
 from appliance.formats.outcome import FormatError, Temporary
@@ -12,8 +11,7 @@ from appliance.system.control import SENTENCE, Control
 WEEK_S = 604800
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """qmail-send(8)'s control files, and ours."""
 
     me: bytes
@@ -31,18 +29,15 @@ class Settings:
     """delaynotice: seconds after which the sender is told once that a message still waits; 0: never."""
     queue_extra: tuple[bytes, ...]
     """queueextra: the addresses that get a copy of every message (qmail's QUEUE_EXTRA)."""
+    copy_recipients: frozenset[bytes]
+    """The same as bounces name them."""
     rewriter: Rewriter
-
-    @cached_property
-    def copy_recipients(self) -> frozenset[bytes]:
-        """The addresses of queue_extra as bounces name them."""
-        rewriter = self.rewriter
-        return frozenset(rewriter.without_prefix(rewriter.rewrite(name).address) for name in self.queue_extra)
 
 
 def read_settings(control: Control) -> Settings:
     """Read the control files; Temporary if one cannot be read or control/me is missing."""
     to = control.line("doublebounceto", b"postmaster") or b"postmaster"
+    queue_extra, rewriter = _addresses(control, "queueextra"), control.rewriter()
     return Settings(
         me=control.or_me("me"),
         concurrency=(control.integer("concurrencylocal", 10), control.integer("concurrencyremote", 20)),
@@ -55,8 +50,11 @@ def read_settings(control: Control) -> Settings:
         reports=_reports(control),
         bounce_max_bytes=control.integer("bouncemaxbytes", 0),
         delay_notice=control.integer("delaynotice", 0),
-        queue_extra=_addresses(control, "queueextra"),
-        rewriter=control.rewriter(),
+        queue_extra=queue_extra,
+        copy_recipients=frozenset(
+            rewriter.without_prefix(rewriter.rewrite(name).address) for name in queue_extra
+        ),
+        rewriter=rewriter,
     )
 
 
