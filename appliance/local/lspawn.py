@@ -10,7 +10,6 @@ control/ again; TERM ends it when the open deliveries are done, at the latest af
 
 import math
 import os
-import signal
 import socket
 import time
 from collections.abc import Mapping
@@ -26,36 +25,13 @@ from appliance.queue.client import QueueClient
 from appliance.system import log, privileges
 from appliance.system.control import Control
 from appliance.system.place import Place
+from appliance.system.signals import Signals
 
 STOP_SECONDS = 5.0
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _KEPT = ("LANG", "LANGUAGE", "TZ")
 _KEPT_STARTS = ("LC_", "TOASTER_")
-
-
-class _Signals:
-    """HUP and TERM, as something that select sees."""
-
-    def __init__(self) -> None:
-        self.reader, self._writer = socket.socketpair()
-        for end in (self.reader, self._writer):
-            end.setblocking(False)
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
-        self.hang_up = False
-        self.terminate = False
-
-    def _note(self, number: int, _: object) -> None:
-        if number == signal.SIGHUP:
-            self.hang_up = True
-        else:
-            self.terminate = True
-
-    def drain(self) -> None:
-        """What woke us says nothing: the flags do."""
-        self.reader.recv(4096)
 
 
 def program_environment(environ: Mapping[str, str], home: str) -> dict[bytes, bytes]:
@@ -91,7 +67,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
             Worker(connection, terms, client).run()
 
         workers = nursery.start(work)
-        signals = _Signals()
+        signals = Signals()
         board = Switchboard()
         dispatch = Dispatch(place, board, workers)
         listeners = [privileges.bind_unix(place.socket(name)) for name in ("lspawn", "recipients")]
@@ -110,7 +86,7 @@ class _Loop:
     """The turns of the daemon."""
 
     def __init__(
-        self, board: Switchboard, dispatch: Dispatch, signals: _Signals, listeners: list[socket.socket]
+        self, board: Switchboard, dispatch: Dispatch, signals: Signals, listeners: list[socket.socket]
     ) -> None:
         self._board = board
         self._dispatch = dispatch
@@ -141,8 +117,7 @@ class _Loop:
         self._code = 111
 
     def _obey(self) -> None:
-        if self._signals.hang_up:
-            self._signals.hang_up = False
+        if self._signals.take_hang_up():
             try:
                 self._dispatch.read_control()
                 log.line("status: read control again")
