@@ -1,14 +1,15 @@
 """Owns the process authd: as qmailp, the only one who reads password hashes, it tells others yes or no."""
 
-import asyncio
 import contextlib
 import ctypes
 import os
 import secrets
+import select
 import signal
 import socket
+import threading
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from appliance.accounts import program
@@ -35,14 +36,16 @@ from appliance.system import files, log
 from appliance.system.gateways import gateways
 from appliance.system.place import Place
 from appliance.system.privileges import IDENTITIES, accept, admits, become, bind_unix, is_root
+from appliance.system.signals import Signals
 
 UNREADABLE = "Unable to read passwords (#4.3.0)."
 IDLE_SECONDS = 300.0
 WRITE_SECONDS = 30.0  # how much of the counting of wrong passwords a crash may lose
 PROGRAMS_AT_ONCE = 8
+MOST_PEERS = 1024  # each has a thread
 
 _SALT_KEY = 32  # bytes
-_M_MMAP_THRESHOLD = -3  # mallopt(3)
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # mallopt(3)
 
 
 class Authd:
@@ -52,26 +55,24 @@ class Authd:
         self._place = place
         self._program = asked
         # Half of the processors: a flood of logins leaves room for mail, and has 19 MiB for each at most.
-        self._hashing = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2), thread_name_prefix="verify")
-        self._asking = ThreadPoolExecutor(PROGRAMS_AT_ONCE, thread_name_prefix="program")
+        self._hashing = threading.Semaphore(max(1, (os.cpu_count() or 1) // 2))
+        self._asking = threading.Semaphore(PROGRAMS_AT_ONCE)
+        self._room = threading.Semaphore(MOST_PEERS)
         self._limits = Limits()
         proofs = Proofs(self._make_keys, _salt_key(place))
         self._checks = Checks(self._verify, proofs, self._limits, has_program=asked is not None)
         self._fault: Temporary | None = Temporary(UNREADABLE)
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def _verify(self, known_hash: str, question: Question) -> bool:
-        run = asyncio.get_running_loop().run_in_executor
-        try:
-            if known_hash == EXTERNAL and self._program is not None:
-                return await run(self._asking, self._program.is_right, question)
-            return await run(self._hashing, verify, known_hash, question.password)
-        except RuntimeError:  # the system has no thread left
-            raise TOO_MANY from None
+    def _verify(self, known_hash: str, question: Question) -> bool:
+        if known_hash == EXTERNAL and self._program is not None:
+            with self._asking:
+                return self._program.is_right(question)
+        with self._hashing:
+            return verify(known_hash, question.password)
 
-    async def _make_keys(self, password: bytes, salt: bytes, iterations: int) -> Keys:
-        run = asyncio.get_running_loop().run_in_executor
-        return await run(self._hashing, make_keys, password, salt, iterations)
+    def _make_keys(self, password: bytes, salt: bytes, iterations: int) -> Keys:
+        with self._hashing:
+            return make_keys(password, salt, iterations)
 
     def reload(self) -> None:
         """Read the table again; one that cannot be read leaves the old in force."""
@@ -79,12 +80,12 @@ class Authd:
         try:
             table = self._read()
         except Temporary as error:
-            log.line(f"alert: {error.sentence}")
+            self._say(f"alert: {error.sentence}")
             self._fault = None if self._checks.has_entries else Temporary(UNREADABLE)
             return
         self._fault = None
         self._checks.replace(table)
-        log.line(f"status: accounts {len(table.entries)}")
+        self._say(f"status: accounts {len(table.entries)}")
 
     def _read(self) -> Table:
         try:
@@ -93,49 +94,55 @@ class Authd:
             raise Temporary(f"{UNREADABLE} {error.strerror}") from error
         table = parse_table(content)
         for fault in table.faults:
-            log.line(f"warning: passwords: {fault}")
+            self._say(f"warning: passwords: {fault}")
         return table
 
     def welcome(self, listener: socket.socket) -> None:
         """Take the next connection."""
-        # asyncio's own server says a hundred times a second that it is out of descriptors.
         connection = accept(listener)
-        if connection is not None:
-            task = asyncio.get_running_loop().create_task(self._converse(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if connection is None:
+            return
+        if self._room.acquire(blocking=False):
+            try:
+                threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+                return
+            except RuntimeError:  # the system has no thread left
+                self._room.release()
+        with connection, contextlib.suppress(OSError):
+            connection.send(format_answer(TOO_MANY))
 
-    async def _converse(self, connection: socket.socket) -> None:
+    def _converse(self, connection: socket.socket) -> None:
         """Answer one peer's questions, one after the other, until he has no more."""
-        reader, writer = await asyncio.open_unix_connection(sock=connection)
         try:
-            if admits(connection, "qmaild"):
-                await self._answer_all(reader, writer, may_order=admits(connection))
-            else:
-                log.line("warning: a peer that may not ask about passwords")
-        except (OSError, FormatError, TimeoutError) as error:
-            log.line(f"warning: dropping a peer: {error!r}")
+            with connection:
+                if not admits(connection, "qmaild"):
+                    raise FormatError("a peer that may not ask about passwords")
+                connection.settimeout(IDLE_SECONDS)
+                self._answer_all(connection, may_order=admits(connection))
+        except (OSError, FormatError) as error:  # TimeoutError is an OSError
+            self._say(f"warning: dropping a peer: {error!r}")
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            self._room.release()
 
-    async def _answer_all(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, may_order: bool
-    ) -> None:
+    def _answer_all(self, connection: socket.socket, *, may_order: bool) -> None:
         buffer = FrameBuffer(LIMIT)
-        while received := await asyncio.wait_for(reader.read(LIMIT), IDLE_SECONDS):
+        while received := connection.recv(LIMIT):
             for kind, payload in buffer.receive(received):
                 if may_order and kind in ORDERS:
-                    writer.write(obey(self._limits, kind, payload))
-                    continue
-                writer.write(await self._answer(kind, payload))
-            await writer.drain()
+                    with self._checks.lock:
+                        answer = obey(self._limits, kind, payload)
+                else:
+                    answer = self._answer(kind, payload)
+                connection.sendall(answer)
 
-    async def _answer(self, kind: bytes, payload: bytes) -> bytes:
+    def _say(self, text: str) -> None:
+        with self._checks.lock:
+            log.line(text)
+
+    def _answer(self, kind: bytes, payload: bytes) -> bytes:
         if kind == BEGINNING:
             return format_salt(self._fault or self._checks.salt(parse_beginning(payload)))
-        return format_answer(self._fault or await self._checks.answer(parse_question(kind, payload)))
+        return format_answer(self._fault or self._checks.answer(parse_question(kind, payload)))
 
     def remember(self) -> None:
         """Take up what is known of wrong passwords from before a restart; without it counting begins anew."""
@@ -148,22 +155,13 @@ class Authd:
 
     def write(self) -> None:
         """Keep what is known of wrong passwords, if it has changed."""
-        if self._limits.is_changed:
+        with self._checks.lock:
+            content = self._limits.dump() if self._limits.is_changed else None
+        if content is not None:
             try:
-                files.replace(_limits_file(self._place), self._limits.dump(), 0o600)
+                files.replace(_limits_file(self._place), content, 0o600)
             except OSError as error:
-                log.line(f"warning: unable to keep who is limited: {error}")
-
-    async def write_now_and_then(self) -> None:
-        """Do so for as long as the process lives."""
-        while True:
-            await asyncio.sleep(WRITE_SECONDS)
-            self.write()
-
-    def stop(self) -> None:
-        """Begin nothing more."""
-        for pool in (self._hashing, self._asking):
-            pool.shutdown(wait=False, cancel_futures=True)
+                self._say(f"warning: unable to keep who is limited: {error}")
 
 
 def _limits_file(place: Place) -> Path:
@@ -198,24 +196,29 @@ def _make_folder(place: Place) -> None:
 def _give_memory_back() -> None:
     """Have malloc return the 19 MiB of each verification at once, instead of keeping them for the next."""
     with contextlib.suppress(OSError, AttributeError):  # no GNU libc: nothing to tell
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+        libc.mallopt(_M_ARENA_MAX, 1)  # nor a heap of its own for each thread
 
 
-async def _serve(listener: socket.socket, place: Place, asked: Program | None) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+def _serve(listener: socket.socket, place: Place, asked: Program | None) -> None:
+    """Until TERM; whoever waits for an answer then has none."""
+    signals = Signals()
     authd = Authd(place, asked)
     authd.remember()
-    loop.add_signal_handler(signal.SIGHUP, authd.reload)
     authd.reload()
-    loop.add_reader(listener, authd.welcome, listener)
-    writing = loop.create_task(authd.write_now_and_then())
-    await stop.wait()
-    loop.remove_reader(listener)
-    writing.cancel()
-    authd.stop()
+    write_at = time.monotonic() + WRITE_SECONDS
+    while not signals.terminate:
+        ready, _, _ = select.select([listener, signals.reader], [], [], max(0.0, write_at - time.monotonic()))
+        if signals.reader in ready:
+            signals.drain()
+        if signals.take_hang_up():
+            authd.reload()
+        if listener in ready:
+            authd.welcome(listener)
+        if time.monotonic() >= write_at:
+            authd.write()
+            write_at = time.monotonic() + WRITE_SECONDS
     authd.write()
     log.line("status: exiting")
 
@@ -237,5 +240,5 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         log.line(f"alert: cannot start: {error}")
         return 111
     _give_memory_back()
-    asyncio.run(_serve(listener, place, asked))
+    _serve(listener, place, asked)
     return 0

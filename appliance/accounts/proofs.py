@@ -6,10 +6,11 @@ of his name, always the same: nobody learns from it who is known.
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from appliance.accounts.exchange import Question, Salt
@@ -20,8 +21,8 @@ from appliance.formats.scram import Keys, maybe_signature, parse_keys
 
 _KEPT = 4096
 
-MakeKeys = Callable[[bytes, bytes, int], Awaitable[Keys]]
-"""scram.make_keys, in a thread."""
+MakeKeys = Callable[[bytes, bytes, int], Keys]
+"""scram.make_keys; it may wait."""
 
 
 class Proof(NamedTuple):
@@ -37,7 +38,7 @@ class Proof(NamedTuple):
 
 
 class Proofs:
-    """Checks answers to challenges by what is stored of the user's passwords."""
+    """Checks answers to challenges by what is stored of the user's passwords; several threads may ask."""
 
     def __init__(self, make_keys: MakeKeys, salt_key: bytes) -> None:
         """`salt_key`: what salts of users without keys are made of; kept secret, and over restarts."""
@@ -59,10 +60,10 @@ class Proofs:
         iterations, salt = self._beginning(user, stored)
         return Salt(iterations, base64.b64encode(salt))
 
-    async def maybe_proof(self, question: Question, stored: list[str]) -> Proof | None:
+    def maybe_proof(self, question: Question, stored: list[str]) -> Proof | None:
         """What of that the answer proves, if anything."""
         if question.mechanism == SCRAM.encode():
-            return await self._scram(question, stored)
+            return self._scram(question, stored)
         for text in stored:
             secret = secret_of(text)
             digest = None if secret is None else _maybe_digest(question, secret)
@@ -70,10 +71,10 @@ class Proofs:
                 return Proof(text)
         return None
 
-    async def _scram(self, question: Question, stored: list[str]) -> Proof | None:
+    def _scram(self, question: Question, stored: list[str]) -> Proof | None:
         iterations, salt = self._beginning(question.user, stored)
         for text in stored:
-            keys = await self._keys(text, salt, iterations)
+            keys = self._keys(text, salt, iterations)
             if keys is not None and (keys.iterations, keys.salt) == (iterations, salt):
                 signature = maybe_signature(keys, question.challenge, question.password)
                 if signature is not None:
@@ -89,18 +90,20 @@ class Proofs:
         iterations, size = self._usual
         return iterations, hashlib.blake2b(user, key=self._salt_key, digest_size=size).digest()
 
-    async def _keys(self, text: str, salt: bytes, iterations: int) -> Keys | None:
+    def _keys(self, text: str, salt: bytes, iterations: int) -> Keys | None:
         if text == EXTERNAL:
             return None
         secret = secret_of(text)
         if secret is None:
             return parse_keys(text) if form_of(text) == SCRAM else None
         wanted = (secret, salt, iterations)
-        if wanted not in self._made:
-            self._made[wanted] = await self._make_keys(*wanted)
+        keys = self._made.get(wanted)
+        if keys is None:
+            keys = self._made[wanted] = self._make_keys(*wanted)
             if len(self._made) > _KEPT:
-                self._made.popitem(last=False)
-        return self._made[wanted]
+                with contextlib.suppress(KeyError):  # another thread was faster
+                    self._made.popitem(last=False)
+        return keys
 
 
 def could_prove(mechanism: bytes, stored: Iterable[str]) -> bool:

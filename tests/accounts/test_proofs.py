@@ -1,6 +1,5 @@
 """Owns the tests of proofs: who knows the password by what is stored of it, and what a stranger learns."""
 
-import asyncio
 import base64
 
 import pytest
@@ -21,7 +20,7 @@ def keys(password: bytes, salt: bytes = b"0123456789abcdef") -> str:
     return format_keys(make_keys(password, salt, 4096))
 
 
-async def _made(password: bytes, salt: bytes, iterations: int) -> Keys:
+def _made(password: bytes, salt: bytes, iterations: int) -> Keys:
     return make_keys(password, salt, iterations)
 
 
@@ -42,14 +41,14 @@ def by_scram(password: bytes, stored: list[str], found: Proofs | None = None) ->
     message = scram_client.message(ALICE, said)
     answer = scram_client.proof(password, said, message)
     question = Question(ALICE, answer, mechanism=b"SCRAM-SHA-256", challenge=message)
-    proof = asyncio.run(found.maybe_proof(question, stored))
+    proof = found.maybe_proof(question, stored)
     assert proof is None or proof.signature == scram_client.signature(password, said, message)
     return proof
 
 
 def by(mechanism: bytes, answer: bytes, stored: list[str], challenge: bytes = STAMP) -> Proof | None:
     question = Question(ALICE, answer, mechanism=mechanism, challenge=challenge)
-    return asyncio.run(proofs().maybe_proof(question, stored))
+    return proofs().maybe_proof(question, stored)
 
 
 def test_the_example_of_cram_md5() -> None:
@@ -130,7 +129,7 @@ def test_where_nobody_has_keys_a_salt_looks_as_those_made_here() -> None:
 def test_the_keys_of_a_password_that_is_stored_as_it_is_are_made_once() -> None:
     made = []
 
-    async def make(password: bytes, salt: bytes, iterations: int) -> Keys:
+    def make(password: bytes, salt: bytes, iterations: int) -> Keys:
         made.append(password)
         return make_keys(password, salt, iterations)
 
