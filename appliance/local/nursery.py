@@ -64,6 +64,8 @@ class Nursery:
 def start(work: Work) -> Nursery:
     """Fork the nursery. Call it before anything is listened to or read: what is open is closed in it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gc.collect()
+    gc.freeze()  # the collector shall not touch, and so copy, the pages that lspawn and all workers share
     if os.fork():
         theirs.close()
         return Nursery(ours)
@@ -77,8 +79,6 @@ def _run(connection: socket.socket, work: Work) -> NoReturn:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.umask(0o077)
-    gc.collect()
-    gc.freeze()  # the collector shall not touch, and so copy, the pages that all workers share
     code = 111
     try:
         _close_all_but(connection.fileno())
