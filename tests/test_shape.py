@@ -15,6 +15,7 @@ from tests.support.sources import APPLIANCE, CHECKOUT, Module, lines_of, modules
 # What a folder may import besides itself: a folder, or one module of it. All but the pure ones may import
 # formats and system. Two stations never import each other, as their processes do not trust each other.
 PURE = {"formats": set[str](), "protocols": {"formats"}, "mailauth": {"formats"}}
+ASKS_AUTHD = {"accounts/client", "accounts/async_client"}
 MAY_IMPORT: dict[str, set[str]] = {
     **PURE,
     "system": {"formats"},
@@ -22,13 +23,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "queue": set(),
     "mailbox": set(),
     "site": set(),
-    "receive": {"protocols", "mailauth", "net", "queue/client", "queue/async_client", "accounts/client"},
+    "receive": {"protocols", "mailauth", "net", "queue/client", "queue/async_client"} | ASKS_AUTHD,
     "inject": {"protocols", "queue/client"},
     "send": {"protocols", "queue"},
     "local": {"protocols", "mailbox", "queue/client"},
     "remote": {"protocols", "mailauth", "net"},
     "accounts": set(),
-    "pop3": {"protocols", "net", "mailbox", "accounts/client"},
+    "pop3": {"protocols", "net", "mailbox"} | ASKS_AUTHD,
     "lists": {"queue/client"},
     "serial": {"protocols", "mailbox", "queue/client"},
     "admin": {"net", "site", "lists", "queue", "mailbox", "accounts"},

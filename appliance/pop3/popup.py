@@ -12,14 +12,8 @@ import ssl
 from collections.abc import Awaitable, Coroutine, Mapping
 from functools import partial
 
-from appliance.accounts.client import (
-    POP3,
-    Beginning,
-    Question,
-    check_async,
-    new_stamp,
-    salt_async,
-)
+from appliance.accounts.async_client import check_async, salt_async
+from appliance.accounts.client import POP3, Beginning, Question, new_stamp
 from appliance.formats.frame import format_frame
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tls

@@ -1,149 +1,83 @@
-"""Owns the process of one owner of mailboxes: takes connections from pop3d, serves a session on each."""
+"""Owns the process of one owner of mailboxes: takes connections from pop3d, and gives each a thread."""
 
-import asyncio
 import contextlib
-import signal
+import select
 import socket
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from appliance.pop3.handover import LIMIT, Admission, parse_admission
 from appliance.pop3.session import Session
 from appliance.system import log
+from appliance.system.signals import Signals
 
 IDLE_SECONDS = 600.0  # RFC 1939 section 3: an idle peer keeps his session at least ten minutes
-TURN = 131072  # bytes a session may send until the others have had their turn
-PARTS_OF_A_TURN = 64
 
 ENDED = b"E"
 """What a worker says when a session has ended."""
 
+_BLOCK = 65536
+_AT_ONCE = 131072  # bytes of an answer that are sent in one go
+_LOOK_SECONDS = 0.2
 
-class Conversation(asyncio.Protocol):
+
+class Conversation:
     """One session on one connection; reads no further while an answer is under way."""
 
-    def __init__(self, admission: Admission, on_end: Callable[["Conversation"], None]) -> None:
-        self._session = Session(admission.maildir)
-        self._name = f"{_shown(admission.user)} from {_shown(admission.address)}"
-        self._on_end = on_end
-        self._answer: Iterator[bytes] | None = self._session.begin(time.time())
-        self._received = b""
-        self._is_held_back = False
-        self._is_eof = False
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
+    def __init__(self, admission: Admission, connection: socket.socket) -> None:
+        self.name = f"{_shown(admission.user)} from {_shown(admission.address)}"
+        self.session = Session(admission.maildir)
+        self._connection = connection
+        self._is_gone = False
+        connection.settimeout(IDLE_SECONDS)
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._transport = transport
-        self._moved()
-        self._timer = self._loop.call_later(IDLE_SECONDS, self._look_at_the_time)
-        self._take_turn()
-
-    def data_received(self, data: bytes) -> None:
-        self._moved()
-        self._received += data
-        if self._answer is None:
-            self._next_answer()
-
-    def eof_received(self) -> bool:
-        self._is_eof = True
-        return self._answer is not None  # a peer that has said all may still be listening
-
-    def pause_writing(self) -> None:
-        self._is_held_back = True
-
-    def resume_writing(self) -> None:
-        self._moved()
-        self._is_held_back = False
-        if self._answer is not None:
-            self._take_turn()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._timer.cancel()
-        self._transport = None
-        if self._answer is not None and self._session.is_updating:
-            with contextlib.suppress(OSError):
-                for _ in self._answer:  # QUIT was said: what it began is done, though nobody waits for it
-                    pass
-        self._answer = None
-        self._session.close()
-        log.line(
-            f"end {self._name}: retrieved {self._session.retrieved} deleted {self._session.deleted}"
-            f"{'' if self._session.ended else ' without QUIT'}"
-        )
-        self._on_end(self)
+    def hold(self) -> None:
+        """From the greeting to the end, whoever brings it about; OSError if a message cannot be read on."""
+        try:
+            self._answer(self.session.begin(time.time()))
+            while not self.session.ended and (received := self._receive()):
+                self._answer(self.session.receive(received))
+        finally:
+            self.session.close()
+            self._connection.close()
 
     def stop(self) -> None:
         """End, as at TERM: a session that did not say QUIT deletes nothing."""
-        if self._transport is not None and not self._session.is_updating:
-            self._transport.abort()
+        if not self.session.is_updating:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                self._connection.shutdown(socket.SHUT_RDWR)
 
-    # answering
-
-    def _next_answer(self) -> None:
-        if self._received and not self._session.ended:
-            received, self._received = self._received, b""
-            self._answer = self._session.receive(received)
-            self._take_turn()
-        elif self._is_eof and self._transport is not None:
-            self._transport.close()
-
-    def _take_turn(self) -> None:
-        """Send what is ready, up to a turn; then come back later, or go on to what was received."""
-        if self._transport is None or self._answer is None or self._is_held_back:
-            return
-        try:
-            is_done = self._send_some(self._answer)
-        except Exception as error:  # the top of a session: the others go on
-            reason = error if isinstance(error, OSError) else traceback.format_exc()
-            log.line(f"warning: ending {self._name}: {reason}")
-            self._transport.abort()
-            return
-        if not is_done:
-            self._transport.pause_reading()
-            self._loop.call_soon(self._take_turn)
-            return
-        self._answer = None
-        if self._session.ended:
-            self._session.close()  # before the peer knows that it ended, so that he can come again at once
-            self._transport.close()
-            return
-        self._transport.resume_reading()
-        if self._received or self._is_eof:
-            self._next_answer()
-
-    def _send_some(self, answer: Iterator[bytes]) -> bool:
-        assert self._transport is not None
-        parts: list[bytes] = []
-        size = 0
-        is_done = False
-        while size < TURN and len(parts) < PARTS_OF_A_TURN:
-            part = next(answer, None)
-            if part is None:
-                is_done = True
-                break
-            parts.append(part)
+    def _answer(self, answer: Iterator[bytes]) -> None:
+        """Send it as fast as the peer takes it; what QUIT began is done, though nobody waits for it."""
+        waiting, size = list[bytes](), 0
+        for part in answer:
+            waiting.append(part)
             size += len(part)
-            if not part:
-                break
-        if is_done and self._session.ended:
-            self._session.close()
-        if size:
-            self._transport.write(b"".join(parts))
-        return is_done
+            if size >= _AT_ONCE:
+                self._send(waiting)
+                waiting, size = [], 0
+            if self._is_gone and not self.session.is_updating:
+                return
+        if self.session.ended:
+            self.session.close()  # before the peer knows that it ended, so that he can come again at once
+        self._send(waiting)
 
-    # time
+    def _send(self, parts: list[bytes]) -> None:
+        try:
+            self._connection.sendall(b"".join(parts))
+        except OSError:  # TimeoutError is one: he does not read
+            self._is_gone = True
 
-    def _moved(self) -> None:
-        self._last_moved = self._loop.time()
-
-    def _look_at_the_time(self) -> None:
-        rest = self._last_moved + IDLE_SECONDS - self._loop.time()
-        if rest > 0:
-            self._timer = self._loop.call_later(rest, self._look_at_the_time)
-        elif self._transport is not None:
-            self._transport.abort()
+    def _receive(self) -> bytes:
+        """What the peer says; nothing at his end, or when he is silent too long."""
+        if self._is_gone:
+            return b""
+        try:
+            return self._connection.recv(_BLOCK)
+        except OSError:
+            return b""
 
 
 def _shown(name: bytes) -> str:
@@ -155,66 +89,70 @@ class Worker:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        channel.setblocking(True)
         self._conversations: set[Conversation] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()  # of the set, the log and the channel's sending side
 
-    async def run(self) -> None:
+    def run(self) -> None:
         """Serve until pop3d closes the channel and the last session has ended, or TERM."""
-        self._loop = asyncio.get_running_loop()
-        self._finished = asyncio.Event()
-        self._is_closing = False
-        self._loop.add_signal_handler(signal.SIGTERM, self._stop)
-        self._loop.add_reader(self._channel, self._take)
-        await self._finished.wait()
-
-    def _take(self) -> None:
-        try:
-            payload, descriptors, _, _ = socket.recv_fds(self._channel, LIMIT, 1)
-        except BlockingIOError:
-            return
-        except OSError:
-            payload, descriptors = b"", []
-        if not payload:
-            self._close()
-        for descriptor in descriptors:
-            connection = socket.socket(fileno=descriptor)
-            connection.setblocking(False)
-            task = self._loop.create_task(self._serve(parse_admission(payload), connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, admission: Admission, connection: socket.socket) -> None:
-        conversation = Conversation(admission, self._ended)
-        self._conversations.add(conversation)
-        try:
-            await self._loop.connect_accepted_socket(lambda: conversation, connection)
-        except OSError:
-            connection.close()
-            self._ended(conversation)
-
-    def _ended(self, conversation: Conversation) -> None:
-        self._conversations.discard(conversation)
-        with contextlib.suppress(OSError):  # a pop3d that is gone needs no count
-            self._channel.send(ENDED)
-        self._maybe_finish()
-
-    def _close(self) -> None:
-        self._is_closing = True
-        self._loop.remove_reader(self._channel)
-        self._maybe_finish()
-
-    def _stop(self) -> None:
-        self._close()
+        signals = Signals()
+        is_open = True
+        while not signals.terminate and (is_open or self._conversations):
+            listening = [self._channel, signals.reader] if is_open else [signals.reader]
+            ready, _, _ = select.select(listening, [], [], None if is_open else _LOOK_SECONDS)
+            if signals.reader in ready:
+                signals.drain()
+            if self._channel in ready:
+                is_open = self._take()
         for conversation in list(self._conversations):
             conversation.stop()
+        while self._conversations:
+            time.sleep(_LOOK_SECONDS / 20)
+        signals.close()
 
-    def _maybe_finish(self) -> None:
-        if self._is_closing and not self._conversations:
-            self._finished.set()
+    def _take(self) -> bool:
+        """Begin a session; False when pop3d has closed the channel."""
+        try:
+            payload, descriptors, _, _ = socket.recv_fds(self._channel, LIMIT, 1)
+        except OSError:
+            return False
+        for descriptor in descriptors:
+            conversation = Conversation(parse_admission(payload), socket.socket(fileno=descriptor))
+            with self._lock:
+                self._conversations.add(conversation)
+            try:
+                threading.Thread(target=self._serve, args=(conversation,), daemon=True).start()
+            except RuntimeError as error:  # the system has no thread left
+                conversation.stop()
+                self._end(conversation, str(error))
+        return bool(payload)
+
+    def _serve(self, conversation: Conversation) -> None:
+        reason = ""
+        try:
+            conversation.hold()
+        except OSError as error:
+            reason = str(error)
+        except Exception:  # the top of a session: the others go on
+            reason = traceback.format_exc()
+        self._end(conversation, reason)
+
+    def _end(self, conversation: Conversation, reason: str) -> None:
+        session = conversation.session
+        with self._lock:
+            if reason:
+                log.line(f"warning: ending {conversation.name}: {reason}")
+            log.line(
+                f"end {conversation.name}: retrieved {session.retrieved} deleted {session.deleted}"
+                f"{'' if session.ended else ' without QUIT'}"
+            )
+            with contextlib.suppress(OSError):  # a pop3d that is gone needs no count
+                self._channel.send(ENDED)
+            self._conversations.discard(conversation)
 
 
 def run(channel: socket.socket) -> int:
     """Be a worker; the caller has forked, and has become the owner for good."""
-    asyncio.run(Worker(channel).run())
+    Worker(channel).run()
     log.flush()
     return 0

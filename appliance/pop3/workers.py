@@ -4,13 +4,14 @@ A worker that had no session for a while is let go: pop3d closes the channel, th
 that counts the sessions, so none is let go that is about to get another.
 """
 
-import asyncio
-import contextlib
+import math
 import os
+import selectors
 import signal
 import socket
+import time
 from collections import deque
-from dataclasses import dataclass, field
+from functools import partial
 
 from appliance.pop3 import worker
 from appliance.system import log
@@ -21,41 +22,99 @@ MOST_WAITING = 1024  # connections that a worker has not taken yet
 _STOP_SECONDS = 2.0  # a container is given 10 s to stop all its daemons, one by one
 
 
-@dataclass(slots=True)
 class _Running:
-    channel: socket.socket
-    sessions: int = 0
-    waiting: deque[tuple[bytes, int]] = field(default_factory=deque)
-    letting_go: asyncio.TimerHandle | None = None
+    __slots__ = ("channel", "identity", "let_go_at", "sessions", "waiting")
+
+    def __init__(self, identity: Identity, channel: socket.socket) -> None:
+        self.identity = identity
+        self.channel = channel
+        self.sessions = 0
+        self.waiting: deque[tuple[bytes, int]] = deque()
+        self.let_go_at = math.inf
 
 
 class Workers:
     """The processes that have a session, or had one lately."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        """`selector` belongs to a loop that calls the `data` of what is ready, and `look` now and then."""
+        self._selector = selector
         self._running: dict[Identity, _Running] = {}
         self._pids: set[int] = set()
-        self._all_ended = asyncio.Event()
-        self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        signal.signal(
+            signal.SIGCHLD, lambda number, frame: None
+        )  # the loop wakes for what has such a function
+
+    def __len__(self) -> int:
+        return len(self._pids)
 
     def hand(self, identity: Identity, payload: bytes, descriptor: int) -> None:
         """Give a connection to the owner's worker; OSError if he keeps too many waiting, or has none."""
         running = self._running.get(identity)
         if running is None:
             running = self._running[identity] = self._start(identity)
-        if running.letting_go is not None:
-            running.letting_go.cancel()
-            running.letting_go = None
+        running.let_go_at = math.inf
         if len(running.waiting) >= MOST_WAITING:
             raise BlockingIOError("the worker does not keep up")
         running.sessions += 1
         running.waiting.append((payload, os.dup(descriptor)))
-        self._send(identity, running)
+        self._send(running)
 
-    def _send(self, identity: Identity, running: _Running) -> None:
+    def look(self, now: float) -> None:
+        """Bury who has ended, and let go who has had no session for a while; `now` as time.monotonic()."""
+        for pid in list(self._pids):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._pids.discard(pid)
+                if status:
+                    log.line(f"warning: worker {pid} ended with status {status}; its sessions are lost")
+        for running in list(self._running.values()):
+            if now >= running.let_go_at:
+                self._let_go(running)
+
+    def stop(self) -> None:
+        """Have all workers end their sessions, and wait for them."""
+        for pid in self._pids:
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._pids and time.monotonic() < deadline:
+            time.sleep(0.01)
+            self.look(0.0)
+        for pid in self._pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def _start(self, identity: Identity) -> _Running:
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        here.setblocking(False)
+        pid = os.fork()
+        if pid == 0:
+            _work(there, identity)
+        there.close()
+        self._pids.add(pid)
+        running = _Running(identity, here)
+        self._selector.register(here, selectors.EVENT_READ, partial(self._act, running))
+        return running
+
+    def _act(self, running: _Running) -> None:
+        try:
+            ended = running.channel.recv(64)
+        except BlockingIOError:
+            ended = None
+        except OSError:
+            ended = b""
+        if ended is not None:
+            running.sessions -= len(ended)
+            if not ended:
+                self._let_go(running)
+                return
+            if running.sessions <= 0:
+                running.let_go_at = time.monotonic() + KEEP_SECONDS
+        if running.waiting:
+            self._send(running)
+
+    def _send(self, running: _Running) -> None:
         """Hand over what waits; the kernel takes ten at a time (net.unix.max_dgram_qlen)."""
-        self._loop.remove_writer(running.channel)
+        events = selectors.EVENT_READ
         try:
             while running.waiting:
                 payload, descriptor = running.waiting[0]
@@ -63,74 +122,21 @@ class Workers:
                 running.waiting.popleft()
                 os.close(descriptor)
         except BlockingIOError:
-            self._loop.add_writer(running.channel, self._send, identity, running)
+            events |= selectors.EVENT_WRITE
         except OSError as error:  # it died; who comes again finds another
-            log.line(f"warning: lost the worker of uid {identity.uid}: {error.strerror}")
-            self._let_go(identity, running.channel)
-
-    async def stop(self) -> None:
-        """Have all workers end their sessions, and wait for them."""
-        for pid in self._pids:
-            os.kill(pid, signal.SIGTERM)
-        if self._pids:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._all_ended.wait(), _STOP_SECONDS)
-        for pid in self._pids:
-            os.kill(pid, signal.SIGKILL)
-
-    def _start(self, identity: Identity) -> _Running:
-        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        here.setblocking(False)
-        there.setblocking(False)
-        pid = os.fork()
-        if pid == 0:
-            _work(there, identity)
-        there.close()
-        self._pids.add(pid)
-        self._all_ended.clear()
-        self._loop.add_reader(here, self._hear, identity, here)
-        return _Running(here)
-
-    def _hear(self, identity: Identity, channel: socket.socket) -> None:
-        try:
-            ended = channel.recv(64)
-        except BlockingIOError:
+            log.line(f"warning: lost the worker of uid {running.identity.uid}: {error.strerror}")
+            self._let_go(running)
             return
-        except OSError:
-            ended = b""
-        if ended:
-            self._ended(identity, len(ended))
-        else:
-            self._let_go(identity, channel)
+        self._selector.modify(running.channel, events, partial(self._act, running))
 
-    def _ended(self, identity: Identity, sessions: int) -> None:
-        running = self._running.get(identity)
-        if running is None:
-            return
-        running.sessions -= sessions
-        if running.sessions <= 0 and running.letting_go is None:
-            running.letting_go = self._loop.call_later(KEEP_SECONDS, self._let_go, identity, running.channel)
-
-    def _let_go(self, identity: Identity, channel: socket.socket) -> None:
-        self._loop.remove_reader(channel)
-        self._loop.remove_writer(channel)
-        running = self._running.get(identity)
-        if running is not None and running.channel is channel:
-            del self._running[identity]
-            for _, descriptor in running.waiting:
-                os.close(descriptor)
-            running.waiting.clear()
-        channel.close()
-
-    def _reap(self) -> None:
-        for pid in list(self._pids):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                self._pids.discard(pid)
-                if status:
-                    log.line(f"warning: worker {pid} ended with status {status}; its sessions are lost")
-        if not self._pids:
-            self._all_ended.set()
+    def _let_go(self, running: _Running) -> None:
+        if self._running.get(running.identity) is not running:
+            return  # it was let go in the same turn
+        del self._running[running.identity]
+        self._selector.unregister(running.channel)
+        running.channel.close()
+        for _, descriptor in running.waiting:
+            os.close(descriptor)
 
 
 def _work(channel: socket.socket, identity: Identity) -> None:
@@ -138,10 +144,9 @@ def _work(channel: socket.socket, identity: Identity) -> None:
     status = 111
     try:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        # The loop of pop3d is not closed, only its descriptors are: closing it would undo, in the epoll set
+        # The selector of pop3d is not told, only its descriptors are closed: it would undo, in the epoll set
         # that both share, what pop3d waits for.
         os.dup2(channel.fileno(), 3)
         os.closerange(4, os.sysconf("SC_OPEN_MAX"))

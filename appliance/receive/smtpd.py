@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
-from appliance.accounts import client
+from appliance.accounts import async_client, client
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tcpserver, tls
 from appliance.net.tcpserver import BoundListener, Connection
@@ -211,11 +211,11 @@ class Worker:
     async def _check(self, login: Login, address: bytes) -> client.Account | None:
         user, password, mechanism, challenge = login
         question = client.Question(user, password, client.SMTP, address, mechanism, challenge)
-        return await client.check_async(self._place.socket("authd"), question)
+        return await async_client.check_async(self._place.socket("authd"), question)
 
     async def _salt(self, user: bytes, address: bytes) -> client.Salt:
         beginning = client.Beginning(user, client.SMTP, address)
-        return await client.salt_async(self._place.socket("authd"), beginning)
+        return await async_client.salt_async(self._place.socket("authd"), beginning)
 
     def reload(self) -> None:
         """Read the control files again: sessions go on by the new ones with their next transaction."""

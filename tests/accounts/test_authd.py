@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts import orders
-from appliance.accounts.client import Beginning, Salt, check, salt_async
+from appliance.accounts.async_client import salt_async
+from appliance.accounts.client import Beginning, Salt, check
 from appliance.accounts.exchange import Question, format_question, parse_answer
 from appliance.accounts.limits import MOST_FROM_ADDRESS
 from appliance.formats.frame import FrameBuffer, format_frame

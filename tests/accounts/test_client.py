@@ -1,28 +1,18 @@
 """Owns the tests of asking authd, with an authd that answers from a script."""
 
-import asyncio
-import contextlib
 import re
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import select
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from appliance.accounts.client import Account, Beginning, Salt, check, check_async, new_stamp, salt_async
-from appliance.accounts.exchange import (
-    BEGINNING,
-    LIMIT,
-    Question,
-    format_answer,
-    format_salt,
-    parse_beginning,
-    parse_question,
-)
-from appliance.formats.frame import FrameBuffer, format_frame
-from appliance.formats.outcome import Temporary
+from appliance.accounts.client import Account, Asking, Question, check, new_stamp
+from appliance.accounts.exchange import format_answer
+from appliance.formats.frame import format_frame
+from appliance.formats.outcome import FormatError, Temporary
+from tests.support.authd_script import authd
 
 ALICE = Account(b"alice@example.test", 5000, 5001, b"/mail/alice", b"Maildir")
 
@@ -31,39 +21,17 @@ def ask_now(path: Path, password: bytes) -> Account | None:
     return check(path, Question(b"alice", password, b"pop3", b"192.0.2.1"))
 
 
-def ask_async(path: Path, password: bytes) -> Account | None:
-    return asyncio.run(check_async(path, Question(b"alice", password, b"pop3", b"192.0.2.1")))
+def ask_and_look(path: Path, password: bytes) -> Account | None:
+    with closing(Asking(path, Question(b"alice", password, b"pop3", b"192.0.2.1"))) as asking:
+        answers: list[Account | None] = asking.hear()
+        while not answers and select.select([asking.fileno()], [], [], 30)[0]:
+            answers = asking.hear()
+    (answer,) = answers
+    return answer
 
 
-both = pytest.mark.parametrize("ask", [ask_now, ask_async])
+both = pytest.mark.parametrize("ask", [ask_now, ask_and_look])
 Ask = Callable[[Path, bytes], Account | None]
-
-
-@contextmanager
-def authd(path: Path, answer: bytes) -> Iterator[list[Question | Beginning]]:
-    """Takes one question and says what it was told to."""
-    questions: list[Question | Beginning] = []
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                buffer = FrameBuffer(LIMIT)
-                while not (frames := buffer.receive(connection.recv(LIMIT))):
-                    pass
-                kind, payload = frames[0]
-                is_salt = kind == BEGINNING
-                questions.append(parse_beginning(payload) if is_salt else parse_question(kind, payload))
-                with contextlib.suppress(BrokenPipeError):  # who hears nonsense need not hear it to its end
-                    for start in range(len(answer)):
-                        connection.sendall(answer[start : start + 1])
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield questions
-        thread.join()
 
 
 @both
@@ -103,25 +71,10 @@ def test_no_authd_at_all_is_temporary(ask: Ask, tmp_path: Path) -> None:
         ask(tmp_path / "s", b"secret")
 
 
-@both
-def test_a_password_with_a_nul_is_nobodys_and_asks_nobody(ask: Ask, tmp_path: Path) -> None:
-    assert ask(tmp_path / "s", b"sec\0ret") is None
-
-
-BEGUN = Beginning(b"alice", b"pop3", b"192.0.2.1")
-
-
-def test_what_scram_begins_with_is_told(tmp_path: Path) -> None:
-    with authd(tmp_path / "s", format_salt(Salt(4096, b"c2FsdA=="))) as questions:
-        assert Salt(4096, b"c2FsdA==") == asyncio.run(salt_async(tmp_path / "s", BEGUN))
-
-    assert [BEGUN] == questions
-
-
-@pytest.mark.parametrize("answer", [b"", format_answer(None), format_salt(Temporary("later")), b"\xff" * 8])
-def test_a_salt_that_is_not_told_is_temporary(answer: bytes, tmp_path: Path) -> None:
-    with authd(tmp_path / "s", answer), pytest.raises(Temporary):
-        asyncio.run(salt_async(tmp_path / "s", BEGUN))
+def test_a_password_with_a_nul_is_nobodys_and_asks_nobody(tmp_path: Path) -> None:
+    assert ask_now(tmp_path / "s", b"sec\0ret") is None
+    with pytest.raises(FormatError):
+        ask_and_look(tmp_path / "s", b"sec\0ret")
 
 
 def test_no_two_stamps_are_alike_and_each_is_a_message_id() -> None:

@@ -1,11 +1,13 @@
-"""Owns the tests of the process that serves an owner's sessions, on socket pairs and its own loop."""
+"""Owns the tests of the process that serves an owner's sessions, on socket pairs."""
 
-import asyncio
 import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,53 +27,94 @@ def maildir(tmp_path: Path) -> Path:
     return tmp_path / "Maildir"
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    numbers = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, disposition in before.items():
+        signal.signal(number, disposition)
+
+
+class Client:
+    """Somebody whose password was right."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.socket.settimeout(30)
+        self.reader = connection.makefile("rb")
+
+    def write(self, wire: bytes) -> None:
+        self.socket.sendall(wire)
+
+    def read(self) -> bytes:
+        """All that is said until the end, orderly or not."""
+        said = b""
+        with contextlib.suppress(ConnectionResetError):
+            while line := self.reader.readline():
+                said += line
+        return said
+
+    def readline(self) -> bytes:
+        return self.reader.readline()
+
+    def close(self) -> None:
+        self.reader.close()
+        self.socket.close()
+
+
 class Channel:
     """pop3d's end."""
 
     def __init__(self, here: socket.socket) -> None:
         self.socket = here
+        self._clients: list[Client] = []
 
-    async def connect(self, maildir: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    def connect(self, maildir: Path) -> Client:
         """A client whose password was right."""
         client, server = socket.socketpair()
         payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir)))
         with server:
             socket.send_fds(self.socket, [payload], [server.fileno()])
-        return await asyncio.open_connection(sock=client)
+        self._clients.append(Client(client))
+        return self._clients[-1]
 
-    async def login(self, maildir: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await self.connect(maildir)
-        assert await reader.readline() == b"+OK \r\n"
-        return reader, writer
+    def login(self, maildir: Path) -> Client:
+        client = self.connect(maildir)
+        assert client.readline() == b"+OK \r\n"
+        return client
 
-    async def ended(self) -> bytes:
-        return await asyncio.get_running_loop().sock_recv(self.socket, 1)
+    def ended(self) -> bytes:
+        return self.socket.recv(1)
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        self.socket.close()
 
 
-def play(story: Callable[[Channel], Awaitable[Any]]) -> Any:
+def play(story: Callable[[Channel], Any]) -> Any:
     """What a story gives that is told to a worker, who must end once the channel is closed."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    here.settimeout(30)
 
-    async def tell() -> Any:
-        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        here.setblocking(False)
-        there.setblocking(False)
-        with here, there:
-            running = asyncio.ensure_future(Worker(there).run())
-            result = await asyncio.wait_for(story(Channel(here)), 20)
-            here.close()
-            await asyncio.wait_for(running, 5)
-        return result
+    def tell() -> Any:
+        with closing(Channel(here)) as channel:
+            return story(channel)
 
-    return asyncio.run(tell())
+    with there, ThreadPoolExecutor(1) as pool:
+        told = pool.submit(tell)
+        Worker(there).run()  # signals go to the main thread
+        return told.result()
 
 
 def test_a_session_from_greeting_to_quit(maildir: Path) -> None:
-    async def story(channel: Channel) -> tuple[bytes, bytes]:
-        reader, writer = await channel.login(maildir)
-        writer.write(b"STAT\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n")
-        said = await reader.read()
-        writer.close()
-        return said, await channel.ended()
+    def story(channel: Channel) -> tuple[bytes, bytes]:
+        client = channel.login(maildir)
+        client.write(b"STAT\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n")
+        said = client.read()
+        client.close()
+        return said, channel.ended()
 
     said, ended = play(story)
 
@@ -80,12 +123,12 @@ def test_a_session_from_greeting_to_quit(maildir: Path) -> None:
 
 
 def test_a_connection_that_is_lost_deletes_nothing(maildir: Path) -> None:
-    async def story(channel: Channel) -> None:
-        reader, writer = await channel.login(maildir)
-        writer.write(b"DELE 1\r\n")
-        await reader.readline()
-        writer.transport.abort()
-        await channel.ended()
+    def story(channel: Channel) -> None:
+        client = channel.login(maildir)
+        client.write(b"DELE 1\r\n")
+        client.readline()
+        client.close()
+        channel.ended()
 
     play(story)
 
@@ -93,12 +136,12 @@ def test_a_connection_that_is_lost_deletes_nothing(maildir: Path) -> None:
 
 
 def test_one_who_has_said_all_still_gets_his_answers(maildir: Path) -> None:
-    async def story(channel: Channel) -> bytes:
-        reader, writer = await channel.connect(maildir)
-        writer.write(b"STAT\r\nNOOP\r\n")
-        writer.write_eof()
-        said = await reader.read()
-        writer.close()
+    def story(channel: Channel) -> bytes:
+        client = channel.connect(maildir)
+        client.write(b"STAT\r\nNOOP\r\n")
+        client.socket.shutdown(socket.SHUT_WR)
+        said = client.read()
+        client.close()
         return said
 
     assert b"+OK \r\n+OK 1 11\r\n+OK \r\n" == play(story)
@@ -106,18 +149,18 @@ def test_one_who_has_said_all_still_gets_his_answers(maildir: Path) -> None:
 
 
 def test_a_second_session_is_refused_and_a_later_one_is_not(maildir: Path) -> None:
-    async def story(channel: Channel) -> list[bytes]:
-        reader, writer = await channel.login(maildir)
-        second, second_writer = await channel.connect(maildir)
-        refused = await second.read()
-        second_writer.close()
-        writer.write(b"QUIT\r\n")
-        await reader.readline()
+    def story(channel: Channel) -> list[bytes]:
+        client = channel.login(maildir)
+        second = channel.connect(maildir)
+        refused = second.read()
+        second.close()
+        client.write(b"QUIT\r\n")
+        client.readline()
         # Whoever has read the answer to QUIT can come again at once.
-        third, third_writer = await channel.connect(maildir)
-        greeting = await third.readline()
-        third_writer.close()
-        writer.close()
+        third = channel.connect(maildir)
+        greeting = third.readline()
+        third.close()
+        client.close()
         return [refused, greeting]
 
     refused, greeting = play(story)
@@ -134,25 +177,25 @@ def test_a_large_message_goes_no_faster_than_its_reader_and_others_have_their_tu
     large = b"x" * 70 + b"\n"
     (other / "new/1.a").write_bytes(large * 200_000)
 
-    async def story(channel: Channel) -> tuple[int, bytes]:
-        reader, writer = await channel.login(other)
-        writer.write(b"RETR 1\r\nNOOP\r\n")
-        await reader.readline()
-        quick, quick_writer = await channel.login(maildir)
-        quick_writer.write(b"STAT\r\n")
-        stat = await quick.readline()
-        size = len(await read_message(reader))
-        assert await reader.readline() == b"+OK \r\n"
-        quick_writer.close()
-        writer.close()
+    def story(channel: Channel) -> tuple[int, bytes]:
+        client = channel.login(other)
+        client.write(b"RETR 1\r\nNOOP\r\n")
+        client.readline()
+        quick = channel.login(maildir)
+        quick.write(b"STAT\r\n")
+        stat = quick.readline()
+        size = len(read_message(client))
+        assert client.readline() == b"+OK \r\n"
+        quick.close()
+        client.close()
         return size, stat
 
     assert (72 * 200_000 + 5, b"+OK 1 11\r\n") == play(story)
 
 
-async def read_message(reader: asyncio.StreamReader) -> bytes:
+def read_message(client: Client) -> bytes:
     lines = []
-    while (line := await reader.readline()) != b".\r\n":
+    while (line := client.readline()) != b".\r\n":
         lines.append(line)
     return b"".join([*lines, line])
 
@@ -160,13 +203,11 @@ async def read_message(reader: asyncio.StreamReader) -> bytes:
 def test_an_idle_session_ends_and_deletes_nothing(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.1)
 
-    async def story(channel: Channel) -> bytes:
-        reader, writer = await channel.login(maildir)
-        writer.write(b"DELE 1\r\n")
-        said = b""
-        with contextlib.suppress(ConnectionResetError):
-            said = await reader.read()
-        writer.close()
+    def story(channel: Channel) -> bytes:
+        client = channel.login(maildir)
+        client.write(b"DELE 1\r\n")
+        said: bytes = client.read()
+        client.close()
         return said
 
     assert b"+OK \r\n" == play(story)
@@ -176,14 +217,14 @@ def test_an_idle_session_ends_and_deletes_nothing(maildir: Path, monkeypatch: py
 def test_a_session_that_goes_on_is_not_idle(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.5)
 
-    async def story(channel: Channel) -> int:
-        reader, writer = await channel.login(maildir)
+    def story(channel: Channel) -> int:
+        client = channel.login(maildir)
         answered = 0
         for _ in range(16):
-            writer.write(b"NOOP\r\n")
-            answered += await reader.readline() == b"+OK \r\n"
-            await asyncio.sleep(0.04)
-        writer.close()
+            client.write(b"NOOP\r\n")
+            answered += client.readline() == b"+OK \r\n"
+            time.sleep(0.04)
+        client.close()
         return answered
 
     assert 16 == play(story)
@@ -193,12 +234,11 @@ def test_a_reader_who_stands_still_is_cut(maildir: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.1)
     (maildir / "new/1.a").write_bytes(b"x\n" * 4_000_000)
 
-    async def story(channel: Channel) -> bytes:
-        _, writer = await channel.login(maildir)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
-        writer.write(b"RETR 1\r\n")
-        ended = await channel.ended()
-        writer.transport.abort()
+    def story(channel: Channel) -> bytes:
+        client = channel.login(maildir)
+        client.write(b"RETR 1\r\n")
+        ended = channel.ended()
+        client.close()
         return ended
 
     assert ENDED == play(story)
@@ -219,28 +259,24 @@ def test_a_message_that_cannot_be_read_to_its_end_ends_the_session(
 
     monkeypatch.setattr(os, "read", fails)
 
-    async def story(channel: Channel) -> bytes:
-        reader, writer = await channel.login(maildir)
-        writer.write(b"RETR 1\r\n")
-        said = b""
-        with contextlib.suppress(ConnectionResetError):
-            said = await reader.read()
-        writer.close()
+    def story(channel: Channel) -> bytes:
+        client = channel.login(maildir)
+        client.write(b"RETR 1\r\n")
+        said: bytes = client.read()
+        client.close()
         return said
 
     assert b"\r\n.\r\n" not in play(story)
 
 
 def test_term_ends_the_sessions_and_deletes_nothing(maildir: Path) -> None:
-    async def story(channel: Channel) -> bytes:
-        reader, writer = await channel.login(maildir)
-        writer.write(b"DELE 1\r\n")
-        await reader.readline()
+    def story(channel: Channel) -> bytes:
+        client = channel.login(maildir)
+        client.write(b"DELE 1\r\n")
+        client.readline()
         os.kill(os.getpid(), signal.SIGTERM)
-        said = b""
-        with contextlib.suppress(ConnectionResetError):
-            said = await reader.read()
-        writer.close()
+        said: bytes = client.read()
+        client.close()
         return said
 
     assert b"" == play(story)
@@ -248,12 +284,12 @@ def test_term_ends_the_sessions_and_deletes_nothing(maildir: Path) -> None:
 
 
 def test_sessions_go_on_when_pop3d_is_gone(maildir: Path) -> None:
-    async def story(channel: Channel) -> bytes:
-        reader, writer = await channel.login(maildir)
+    def story(channel: Channel) -> bytes:
+        client = channel.login(maildir)
         channel.socket.shutdown(socket.SHUT_RDWR)
-        writer.write(b"DELE 1\r\nQUIT\r\n")
-        said = await reader.read()
-        writer.close()
+        client.write(b"DELE 1\r\nQUIT\r\n")
+        said = client.read()
+        client.close()
         return said
 
     assert b"+OK \r\n" * 2 == play(story)
@@ -264,12 +300,12 @@ def test_an_end_is_told_to_the_log(maildir: Path, monkeypatch: pytest.MonkeyPatc
     lines: list[str] = []
     monkeypatch.setattr(log, "line", lines.append)
 
-    async def story(channel: Channel) -> None:
-        reader, writer = await channel.login(maildir)
-        writer.write(b"RETR 1\r\nDELE 1\r\nQUIT\r\n")
-        await reader.read()
-        writer.close()
-        await channel.ended()
+    def story(channel: Channel) -> None:
+        client = channel.login(maildir)
+        client.write(b"RETR 1\r\nDELE 1\r\nQUIT\r\n")
+        client.read()
+        client.close()
+        channel.ended()
 
     play(story)
 

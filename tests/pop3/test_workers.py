@@ -1,12 +1,15 @@
 """Owns the tests of pop3d's workers: forked, kept, let go, replaced."""
 
-import asyncio
 import os
+import select
+import selectors
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -29,27 +32,48 @@ def maildir() -> Iterator[Path]:
 
 
 class Pop3d:
-    """What pop3d does with a right password."""
+    """What pop3d does with a right password, and its loop."""
 
     def __init__(self) -> None:
-        self.workers = Workers()
+        self._selector = selectors.DefaultSelector()
+        self.workers = Workers(self._selector)
 
-    async def login(self, maildir: Path, identity: Identity = IDENTITY) -> bytes:
+    def turn(self) -> None:
+        for key, _ in self._selector.select(0.01):
+            key.data()
+        self.workers.look(time.monotonic())
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Let the loop turn until something is so."""
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            self.turn()
+
+    def hear(self, client: socket.socket) -> bytes:
+        self.until(lambda: select.select([client], [], [], 0)[0])
+        return client.recv(100)
+
+    def login(self, maildir: Path, identity: Identity = IDENTITY) -> bytes:
         """The greeting of a session that goes on until `leave`."""
-        client, server = socket.socketpair()
-        client.setblocking(False)
+        self.client, server = socket.socketpair()
         payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir)))
         with server:
             self.workers.hand(identity, payload, server.fileno())
-        self.client = client
-        return await asyncio.get_running_loop().sock_recv(client, 100)
+        return self.hear(self.client)
 
-    async def leave(self) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(self.client, b"QUIT\r\n")
-        while await loop.sock_recv(self.client, 100):
+    def leave(self) -> None:
+        self.client.sendall(b"QUIT\r\n")
+        while self.hear(self.client):
             pass
         self.client.close()
+
+    def close(self) -> None:
+        self.workers.stop()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for key in list(self._selector.get_map().values()):
+            cast(socket.socket, key.fileobj).close()
+        self._selector.close()
 
 
 def children() -> list[int]:
@@ -57,24 +81,18 @@ def children() -> list[int]:
     return [int(pid) for pid in found]
 
 
-def play(story: Callable[[Pop3d], Awaitable[Any]]) -> Any:
-    async def tell() -> Any:
-        pop3d = Pop3d()
-        try:
-            return await asyncio.wait_for(story(pop3d), 20)
-        finally:
-            await pop3d.workers.stop()
-
-    return asyncio.run(tell())
+def play(story: Callable[[Pop3d], Any]) -> Any:
+    with closing(Pop3d()) as pop3d:
+        return story(pop3d)
 
 
 def test_a_worker_serves_many_sessions_as_the_owner(maildir: Path) -> None:
-    async def story(pop3d: Pop3d) -> list[object]:
+    def story(pop3d: Pop3d) -> list[object]:
         before = set(children())
         greetings = []
         for _ in range(3):
-            greetings.append(await pop3d.login(maildir))
-            await pop3d.leave()
+            greetings.append(pop3d.login(maildir))
+            pop3d.leave()
         (worker,) = set(children()) - before
         status = Path(f"/proc/{worker}/status").read_text()
         uid = IDENTITY.uid
@@ -84,30 +102,29 @@ def test_a_worker_serves_many_sessions_as_the_owner(maildir: Path) -> None:
 
 
 def test_a_worker_keeps_no_descriptor_of_pop3ds(maildir: Path, tmp_path: Path) -> None:
-    async def story(pop3d: Pop3d) -> set[str]:
+    def story(pop3d: Pop3d) -> set[str]:
         before = set(children())
         with (tmp_path / "secret").open("wb"):
-            await pop3d.login(maildir)
+            pop3d.login(maildir)
             (worker,) = set(children()) - before
             links = Path(f"/proc/{worker}/fd").iterdir()
             found = {os.readlink(link) for link in links if int(link.name) > 2}
-        await pop3d.leave()
+        pop3d.leave()
         return {name for name in found if not name.startswith(("socket:", "anon_inode:", f"{maildir}"))}
 
     assert set() == play(story)
 
 
 def test_a_worker_that_dies_is_replaced_at_the_next_login(maildir: Path) -> None:
-    async def story(pop3d: Pop3d) -> bytes:
+    def story(pop3d: Pop3d) -> bytes:
         before = set(children())
-        await pop3d.login(maildir)
+        pop3d.login(maildir)
         for worker in set(children()) - before:
             os.kill(worker, signal.SIGKILL)
-        while set(children()) - before:
-            await asyncio.sleep(0.01)
+        pop3d.until(lambda: not set(children()) - before)
         pop3d.client.close()
-        greeting = await pop3d.login(maildir)
-        await pop3d.leave()
+        greeting = pop3d.login(maildir)
+        pop3d.leave()
         return greeting
 
     assert b"+OK \r\n" == play(story)
@@ -116,24 +133,24 @@ def test_a_worker_that_dies_is_replaced_at_the_next_login(maildir: Path) -> None
 def test_a_worker_without_sessions_is_let_go(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pop3_workers, "KEEP_SECONDS", 0.05)
 
-    async def story(pop3d: Pop3d) -> bytes:
+    def story(pop3d: Pop3d) -> bytes:
         before = set(children())
-        await pop3d.login(maildir)
-        await asyncio.sleep(0.1)
+        pop3d.login(maildir)
+        time.sleep(0.1)
+        pop3d.turn()
         assert set(children()) - before  # it has a session
-        await pop3d.leave()
-        while set(children()) - before:
-            await asyncio.sleep(0.01)
-        greeting = await pop3d.login(maildir)
-        await pop3d.leave()
+        pop3d.leave()
+        pop3d.until(lambda: not set(children()) - before)
+        greeting = pop3d.login(maildir)
+        pop3d.leave()
         return greeting
 
     assert b"+OK \r\n" == play(story)
 
 
 def test_a_mailbox_of_roots_is_never_opened(maildir: Path) -> None:
-    async def story(pop3d: Pop3d) -> bytes:
-        said = await pop3d.login(maildir, Identity(0, 0)) if is_root() else b""
+    def story(pop3d: Pop3d) -> bytes:
+        said = pop3d.login(maildir, Identity(0, 0)) if is_root() else b""
         if is_root():
             pop3d.client.close()
         return said
@@ -144,9 +161,9 @@ def test_a_mailbox_of_roots_is_never_opened(maildir: Path) -> None:
 def test_stop_ends_all_workers(maildir: Path) -> None:
     before = set(children())
 
-    async def story(pop3d: Pop3d) -> None:
-        await pop3d.login(maildir)
-        await pop3d.workers.stop()
+    def story(pop3d: Pop3d) -> None:
+        pop3d.login(maildir)
+        pop3d.workers.stop()
         pop3d.client.close()
 
     play(story)
@@ -155,7 +172,7 @@ def test_stop_ends_all_workers(maildir: Path) -> None:
 
 
 def test_more_logins_at_once_than_the_kernel_takes_all_get_their_session(maildir: Path) -> None:
-    async def story(pop3d: Pop3d) -> list[bytes]:
+    def story(pop3d: Pop3d) -> list[bytes]:
         pairs = [socket.socketpair() for _ in range(60)]
         payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir / "none")))
         for _, server in pairs:
@@ -164,8 +181,7 @@ def test_more_logins_at_once_than_the_kernel_takes_all_get_their_session(maildir
         said = []
         for client, _ in pairs:
             with client:
-                client.setblocking(False)
-                said.append(await asyncio.get_running_loop().sock_recv(client, 100))
+                said.append(pop3d.hear(client))
         return said
 
     assert [b"-ERR this user has no $HOME/Maildir\r\n"] * 60 == play(story)
@@ -181,9 +197,9 @@ def test_connections_that_a_worker_does_not_take_are_bounded(
 ) -> None:
     monkeypatch.setattr(pop3_workers, "MOST_WAITING", 5)
 
-    async def story(pop3d: Pop3d) -> bytes:
+    def story(pop3d: Pop3d) -> bytes:
         before = set(children())
-        await pop3d.login(maildir)
+        pop3d.login(maildir)
         (worker,) = set(children()) - before
         os.kill(worker, signal.SIGSTOP)
         try:
@@ -192,7 +208,7 @@ def test_connections_that_a_worker_does_not_take_are_bounded(
                 hand_many(pop3d.workers, payload, any_socket)
         finally:
             os.kill(worker, signal.SIGCONT)
-        await pop3d.leave()
+        pop3d.leave()
         return b"done"
 
     assert b"done" == play(story)
