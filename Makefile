@@ -32,7 +32,7 @@ flow: .venv/dev peers ## build the image, start it, send and fetch mail, break i
 	@docker compose version && docker info >/dev/null || { echo 'make flow needs a Docker engine with compose'; exit 1; }
 	$(PYTEST) -p no:randomly tests/flow
 
-bench: .venv/dev peers ## our speed against Postfix's, as root; ROUNDS=5 ONLY="local_kept relay" PROFILE=send; ONLY=million: a very large queue
+bench: .venv/dev peers ## our speed against Postfix's and Dovecot's, as root; ROUNDS=5 ONLY="local_kept relay" PROFILE=send; ONLY=million: a very large queue
 	@$(BIN)/python -m tests.bench
 
 crash: .venv/dev ## kill -9 daemons while mail comes in: KILLS=20 SEED=1; each loss of power: PREFIXES=1; failing disks: FAULTS=1

@@ -17,16 +17,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import kinds, limit, load, measures, million, postfix, processes, profile, table, toaster
+from tests.bench import (
+    kinds,
+    limit,
+    load,
+    measures,
+    million,
+    pop3,
+    postfix,
+    processes,
+    profile,
+    submission,
+    table,
+    toaster,
+)
 from tests.bench.load import Failed
-from tests.bench.measures import MEASURES, RATE, Field, Measure
+from tests.bench.measures import RATE, Field, Measure
 from tests.bench.side import LOCAL, RECIPIENTS, Address, Plan, Side
 from tests.bench.table import Found
+from tests.support.certificate import self_signed
 
 SETTLING = 6.0
 """Seconds after the start until both are idle, and until ext4 has forgotten what an earlier bench deleted."""
 FORGETFUL = {"tmpfs", "ramfs", "overlay"}
 """Kinds of file systems on which a sync is none, or is another's."""
+MEASURES = [*measures.MEASURES, *submission.MEASURES, kinds.DOT_QMAIL, *pop3.MEASURES]
+"""Last come those that delete, after which new files are slow for a while."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +70,7 @@ class Options:
 
     def measures(self) -> list[Measure]:
         """Those whose names begin as ONLY says."""
-        return [
-            measure
-            for measure in (*MEASURES, kinds.DOT_QMAIL)
-            if not self.only or measure.name.startswith(self.only)
-        ]
+        return [measure for measure in MEASURES if not self.only or measure.name.startswith(self.only)]
 
 
 def say(text: str) -> None:
@@ -120,7 +132,7 @@ def compare(folder: Path, options: Options, found: Found) -> None:
     mailboxes = 1 + measures.MAILBOXES_A_ROUND * options.rounds
     with ExitStack() as stack:
         sink = stack.enter_context(load.sink(folder))
-        plan = Plan(folder, mailboxes, sink.port)
+        plan = Plan(folder, mailboxes, sink.port, self_signed(folder / "certificate"))
         sides = [stack.enter_context(start(plan)) for start in (toaster.running, postfix.running)]
         fields = {side.name: Field(sink, addresses(mailboxes)) for side in sides}
         time.sleep(SETTLING)
@@ -137,7 +149,7 @@ def compare(folder: Path, options: Options, found: Found) -> None:
 def play(sides: list[Side], fields: dict[str, Field], options: Options, found: Found) -> None:
     """The rounds: in each every measure, and for every measure both sides, the other one first each time."""
     began = time.monotonic()
-    roots = [os.getpid(), *(side.root for side in sides if side.name != table.OURS)]
+    roots = [os.getpid(), *(root for side in sides if side.name != table.OURS for root in side.roots)]
     for number in range(options.rounds):
         if number and time.monotonic() - began > 60 * options.minutes * number / (number + 1):
             say(f"after {number} rounds the time is up")
@@ -169,9 +181,8 @@ def tell(sides: list[Side], found: Found) -> None:
             f"\nThis machine's own limit: {rate:,.0f} synced Maildir files a second, {limit.THREADS} threads."
         )
     print(f"Ours is as shipped, but for {toaster.SETTINGS}.")
-    print(
-        "Postfix's settings and their reasons: tests/bench/postfix.py. Times begin with the first connection."
-    )
+    print("Peers are Postfix and, for POP3 and passwords, Dovecot; their settings and the reasons for them:")
+    print("tests/bench/postfix.py, dovecot.py. Times begin with the first connection.")
     for side in sides:
         print(f"\nIdle memory of {side.name}, MB of PSS with {RECIPIENTS:,} mailboxes:")
         print(", ".join(f"{name} {megabytes:.1f}" for name, megabytes in sorted(side.resting.items())))

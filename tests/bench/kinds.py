@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench import load, processes
+from tests.bench import load
 from tests.bench.load import Burst, Span
 from tests.bench.measures import RATE, Field, Figures, Measure
 from tests.bench.side import MANY, Side, numbered_names
@@ -55,7 +55,7 @@ def play(side: Side, _: Field) -> Figures:
 
 def _rate(side: Side, domain: Path, kind: Kind) -> float:
     before = kind.done(domain)
-    used = processes.used_by_name(side.root, side.name_of)
+    used = side.used_by_now()
     span = _send(side, f"u-{kind.name}@{MANY}")
     end = load.wait_until(lambda: kind.done(domain), before + sum(BURSTS), 0.02)
     side.note_use(f"of_{kind.name}", used, sum(BURSTS))

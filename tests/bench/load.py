@@ -4,9 +4,11 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,6 +91,22 @@ def last_arrival(new: Path, count: int) -> float:
     """
     wait_until(lambda: len(os.listdir(new)), count, 0.03)
     return max(entry.stat().st_ctime for entry in os.scandir(new))
+
+
+def at_once(jobs: Sequence[Callable[[], None]]) -> Span:
+    """Do each job in a process of its own; when the first began and the last ended. Failed as they do."""
+    with ProcessPoolExecutor(len(jobs), get_context("fork")) as processes:
+        spans = [future.result() for future in [processes.submit(_spanned, job) for job in jobs]]
+    return Span(min(span.began for span in spans), max(span.accepted for span in spans))
+
+
+def _spanned(job: Callable[[], None]) -> Span:
+    began = time.time()
+    try:
+        job()
+    except OSError as error:
+        raise Failed(f"{error}") from None
+    return Span(began, time.time())
 
 
 @dataclass(frozen=True)

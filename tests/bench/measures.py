@@ -1,7 +1,8 @@
 """Owns what is measured: each measure's burst, and the figures that it gives for one side."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import cycle
 from statistics import median
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ class Figure(NamedTuple):
 RATE = Figure("/s", True, 0.0)
 SECONDS = Figure("s", False, 0.01)
 MEGABYTES = Figure("MB", False, 0.1)
+PROCESSOR = Figure("us", False, 1.0)
+"""Microseconds of processor a message or login: what neighbours on the machine disturb least."""
 
 Figures = dict[str, tuple[float, Figure]]
 
@@ -36,6 +39,8 @@ class Field:
 
     sink: Sink
     fresh: Iterator[Address]
+    users: Iterator[Address] = field(default_factory=lambda: cycle((name, MANY) for name in many_names()))
+    """Those whose passwords cost what a site's own do, one after the other and then again."""
 
 
 class Measure(NamedTuple):
@@ -49,11 +54,19 @@ class Measure(NamedTuple):
 
 def _booked(side: Side, name: str, burst: Burst, arrival: Callable[[], float]) -> tuple[Span, float]:
     """Play a burst and book the processor time it took, to its last arrival."""
-    before = processes.used_by_name(side.root, side.name_of)
+    before = side.used_by_now()
     span = load.send(side, burst)
     end = arrival()
     side.note_use(name, before, burst.messages)
     return span, end
+
+
+def timed(side: Side, name: str, count: int, play: Callable[[], Span]) -> Figures:
+    """How many of `count` a second, and the processor time of each."""
+    before = side.used_by_now()
+    span = play()
+    used = side.note_use(name, before, count)
+    return {name: (count / (span.accepted - span.began), RATE), f"{name}_cpu": (used, PROCESSOR)}
 
 
 def _local(sessions: int, kept: bool) -> Measure:
@@ -140,5 +153,5 @@ MEASURES = [
     Measure("recipients_1000", _many),
 ]
 
-MAILBOXES_A_ROUND = 5
-"""Fresh ones that each side takes in a round; `warm` takes one more before the first."""
+MAILBOXES_A_ROUND = 18
+"""Fresh ones that each side takes in a round, submission's and POP3's too; `warm` takes one more before."""

@@ -1,4 +1,7 @@
-"""Owns Postfix's side of the bench: Debian's package in a configuration of its own, at its honest best."""
+"""Owns the peers' side of the bench: Debian's Postfix in a configuration of its own, at its honest best.
+
+Dovecot checks its users' passwords, and serves its mailboxes by POP3.
+"""
 
 import os
 import pwd
@@ -8,12 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import processes
-from tests.bench.side import LOCAL, MANY, REMOTE, Plan, Side
+from tests.bench import dovecot, processes
+from tests.bench.side import LOCAL, MANY, OWNER, REMOTE, Plan, Side
 from tests.support.ports import free_ports
-
-OWNER = 5000
-"""Whose the mailboxes are, by number, as the appliance's are."""
 
 _MAIN = """\
 compatibility_level = 3.6
@@ -50,6 +50,12 @@ smtpd_tls_security_level = none
 smtp_tls_security_level = none
 smtputf8_enable = no
 
+# Submission; who asks for less of the sender than ours would ask one map less.
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {auth}
+smtpd_sender_login_maps = hash:{folder}/etc/logins
+smtpd_tls_chain_files = {certificate}
+
 # Never hold smtpd back because qmgr is behind.
 in_flow_delay = 0
 # No process ends and is forked again during the bench (100).
@@ -66,6 +72,10 @@ default_destination_concurrency_limit = 50
 
 _MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
+127.0.0.1:{submissions} inet n - n - - smtpd -o {{ smtpd_sasl_auth_enable = yes }}
+  -o {{ smtpd_tls_wrappermode = yes }} -o {{ smtpd_relay_restrictions = permit_sasl_authenticated, reject }}
+  -o {{ smtpd_sender_restrictions = reject_sender_login_mismatch }}
+tlsmgr     unix - - n 1000? 1 tlsmgr
 cleanup    unix n - n - 0 cleanup
 qmgr       unix n - n 300 1 qmgr
 rewrite    unix - - n - - trivial-rewrite
@@ -85,23 +95,29 @@ scache     unix - - n - 1 scache
 """
 
 
-def _lay_out(folder: Path, plan: Plan, port: int) -> None:
-    """The folders, both configuration files, the table of mailboxes and the Maildirs, as ours has them."""
+def _lay_out(folder: Path, plan: Plan, ports: tuple[int, int]) -> None:
+    """The folders, both configuration files, the tables of mailboxes and the Maildirs, as ours has them."""
     etc = folder / "etc"
     for part in ("etc", "queue", "var", "mail"):
         (folder / part).mkdir(parents=True)
     os.chown(folder / "var", pwd.getpwnam("postfix").pw_uid, -1)
     words = {"local": LOCAL, "many": MANY, "remote": REMOTE, "sink": plan.sink, "owner": OWNER}
+    words |= {"auth": folder / "dovecot/run" / dovecot.AUTH, "certificate": plan.certificate}
     (etc / "main.cf").write_text(_MAIN.format(folder=folder, **words))
-    (etc / "master.cf").write_text(_MASTER.format(port=port))
-    lines = [f"{name}@{domain} {domain}/{name}/Maildir/\n" for name, domain in plan.addresses()]
-    (etc / "mailboxes").write_text("".join(lines))
+    (etc / "master.cf").write_text(_MASTER.format(port=ports[0], submissions=ports[1]))
+    tables = {
+        "mailboxes": "{name}@{domain} {domain}/{name}/Maildir/\n",
+        "logins": "{name}@{domain} {name}@{domain}\n",
+    }
+    for table, line in tables.items():
+        lines = [line.format(name=name, domain=domain) for name, domain in plan.addresses()]
+        (etc / table).write_text("".join(lines))
+        subprocess.run(["postmap", f"hash:{etc}/{table}"], check=True)
     for name, domain in plan.addresses():
         for part in ("tmp", "new", "cur"):
             (folder / "mail" / domain / name / "Maildir" / part).mkdir(parents=True)
     for path, _, _ in os.walk(folder / "mail"):
         os.chown(path, OWNER, OWNER)
-    subprocess.run(["postmap", f"hash:{etc}/mailboxes"], check=True)
 
 
 def name_of(words: list[str]) -> str:
@@ -118,16 +134,18 @@ def _postfix(folder: Path, word: str) -> None:
 
 @contextmanager
 def running(plan: Plan) -> Iterator[Side]:
-    """Postfix, started; ended afterwards whatever happens, and its folder is gone."""
-    folder = plan.folder / "postfix"
-    (port,) = free_ports(1)
+    """Postfix and Dovecot, started; ended afterwards whatever happens, and their folder is gone."""
+    folder = plan.folder / "peers"
+    smtp, submissions = free_ports(2)
     try:
-        _lay_out(folder, plan, port)
-        _postfix(folder, "start")
-        yield Side("postfix", port, folder / "mail", _master(folder), name_of)
+        _lay_out(folder, plan, (smtp, submissions))
+        with dovecot.running(folder, plan) as (pop3, root):
+            _postfix(folder, "start")
+            ports = smtp, submissions, pop3
+            yield Side("peers", *ports, folder / "mail", (_master(folder), root), name_of)
     finally:
         if (folder / "queue/pid/master.pid").exists():
-            pids = [process.pid for process in processes.tree(_master(folder), name_of)]
+            pids = [process.pid for process in processes.tree([_master(folder)], name_of)]
             if pids:
                 _postfix(folder, "abort")
                 processes.end(pids)

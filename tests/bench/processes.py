@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +25,10 @@ class Process(NamedTuple):
     used_by_ended: float
 
 
-def tree(root: int, name_of: NameOf) -> list[Process]:
-    """A process and all below it; a child of a daemon that is the same daemon is its `worker`."""
+def tree(roots: Iterable[int], name_of: NameOf) -> list[Process]:
+    """Processes and all below them; a child of a daemon that is the same daemon is its `worker`."""
     found = {process.pid: process for process in _all(name_of)}
-    kept = {root: found[root]} if root in found else {}
+    kept = {root: found[root] for root in roots if root in found}
     for _ in range(8):  # no side's tree is deeper
         kept |= {pid: process for pid, process in found.items() if process.parent in kept}
     names = {pid: process.name for pid, process in kept.items()}
@@ -52,10 +52,10 @@ def _all(name_of: NameOf) -> Iterator[Process]:
             yield Process(int(entry.name), int(fields[1]), name_of(words), used, ended)
 
 
-def used_by_name(root: int, name_of: NameOf) -> dict[str, float]:
+def used_by_name(roots: Iterable[int], name_of: NameOf) -> dict[str, float]:
     """Seconds of processor by name so far; those of processes that ended count as `ended`."""
     sums: dict[str, float] = {}
-    for process in tree(root, name_of):
+    for process in tree(roots, name_of):
         sums[process.name] = sums.get(process.name, 0.0) + process.used
         sums["ended"] = sums.get("ended", 0.0) + process.used_by_ended
     return sums
@@ -66,8 +66,7 @@ def used_by_others(roots: list[int]) -> float:
     first = Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]
     user, nice, system, _idle, _waiting, *interrupts_and_stolen = (int(ticks) / _TICKS for ticks in first)
     busy = user + nice + system + sum(interrupts_and_stolen)
-    trees = [process for root in roots for process in tree(root, lambda _: "")]
-    return busy - sum(process.used + process.used_by_ended for process in trees)
+    return busy - sum(process.used + process.used_by_ended for process in tree(roots, lambda _: ""))
 
 
 def _kilobytes(pid: int, file: str, field: str) -> int:

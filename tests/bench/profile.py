@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tests.bench import load, measures, toaster
 from tests.bench.measures import Field, Measure
 from tests.bench.side import LOCAL, Plan, Side
+from tests.support.certificate import self_signed
 
 SAMPLES_A_SECOND = 250
 SECONDS = 12.0
@@ -63,7 +64,8 @@ def take(folder: Path, daemon: str, measure: Measure) -> int:
     """Play a measure on our side for some seconds while py-spy looks into a daemon; 1 if there is none."""
     with ExitStack() as stack:
         sink = stack.enter_context(load.sink(folder))
-        side = stack.enter_context(toaster.running(Plan(folder, MAILBOXES, sink.port)))
+        certificate = self_signed(folder / "certificate")
+        side = stack.enter_context(toaster.running(Plan(folder, MAILBOXES, sink.port, certificate)))
         field = Field(sink, ((f"b{number}", LOCAL) for number in range(MAILBOXES)))
         measures.warm(side, field)
         watched = [process for process in side.processes() if process.name.partition(" ")[0] == daemon]

@@ -1,13 +1,21 @@
-"""Owns what a bench needs to know of a side, ours or Postfix: where it listens, delivers and runs."""
+"""Owns what a bench needs to know of a side, ours or the peers': where it listens, delivers and runs."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from argon2 import PasswordHasher
+
+from appliance.accounts.passwords import hash_password
 from tests.bench import processes
 from tests.bench.processes import NameOf, Process
 
 LOCAL, MANY, REMOTE = "bench.test", "many.test", "sink.test"
 RECIPIENTS = 1000
+OWNER = 5000
+"""Whose the mailboxes are, by number, on both sides."""
+PASSWORD = "bench"
+"""Of every mailbox."""
 
 Address = tuple[str, str]
 """A mailbox and its domain."""
@@ -31,11 +39,19 @@ class Plan:
     mailboxes: int
     sink: int
     """The port of loopback that takes mail for REMOTE."""
+    certificate: Path
+    """Key and certificate of both sides."""
 
     def addresses(self) -> list[Address]:
         """Every mailbox that is there from the start."""
         local = [(f"b{number}", LOCAL) for number in range(self.mailboxes)]
         return local + [(name, MANY) for name in ("u", *numbered_names())]
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """The password's hash by domain: MANY's costs what a site's own do, LOCAL's next to nothing."""
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        return {LOCAL: cheap.hash(PASSWORD), MANY: hash_password(PASSWORD.encode())}
 
 
 @dataclass(frozen=True)
@@ -44,10 +60,13 @@ class Side:
 
     name: str
     port: int
+    submissions: int
+    """The port of submission that begins with TLS."""
+    pop3: int
     mail: Path
     """Mailboxes lie in it as DOMAIN/NAME/Maildir."""
-    root: int
-    """The process that all others of this side descend from."""
+    roots: tuple[int, ...]
+    """The processes that all others of this side descend from."""
     name_of: NameOf
     used: dict[str, dict[str, float]] = field(default_factory=dict)
     """Seconds of processor by measure and process, and the measure's messages as `messages`."""
@@ -62,16 +81,20 @@ class Side:
 
     def processes(self) -> list[Process]:
         """All that runs now."""
-        return processes.tree(self.root, self.name_of)
+        return processes.tree(self.roots, self.name_of)
 
     def pids(self) -> list[int]:
         """The same by number."""
         return [process.pid for process in self.processes()]
 
-    def note_use(self, measure: str, before: dict[str, float], messages: int) -> None:
-        """Book what was used since `before` to a measure."""
+    def used_by_now(self) -> dict[str, float]:
+        """Seconds of processor by process."""
+        return processes.used_by_name(self.roots, self.name_of)
+
+    def note_use(self, measure: str, before: dict[str, float], messages: int) -> float:
+        """Book what was used since `before` to a measure; microseconds a message."""
         booked = self.used.setdefault(measure, {})
-        now = processes.used_by_name(self.root, self.name_of)
-        spent = {name: used - before.get(name, 0.0) for name, used in now.items()}
+        spent = {name: used - before.get(name, 0.0) for name, used in self.used_by_now().items()}
         for name, seconds in {**spent, "messages": float(messages)}.items():
             booked[name] = booked.get(name, 0.0) + max(0.0, seconds)
+        return 1e6 * sum(spent.values()) / messages

@@ -7,7 +7,8 @@ from statistics import median
 
 from tests.bench.measures import Figure, Figures
 
-OURS, THEIRS = "toaster", "postfix"
+OURS, THEIRS = "toaster", "peers"
+"""Postfix, and for POP3 and passwords Dovecot."""
 
 
 @dataclass
@@ -47,13 +48,13 @@ class Found:
 
 def for_a_person(found: Found) -> Iterable[str]:
     """The table: both sides' medians, the ratios' median, lowest and highest, load and neighbours."""
-    yield f"{'':18}{OURS:>12}{THEIRS:>12}  {'times better':>13}  {'lowest - highest':>16}   load  others"
+    yield f"{'':22}{OURS:>12}{THEIRS:>12}  {'times better':>13}  {'lowest - highest':>16}   load  others"
     for name, kind in found.kinds.items():
         texts = [_text(found.typical(name, side), kind) for side in (OURS, THEIRS)]
         ratios = found.ratios(name)
         spread = f"{min(ratios):.2f} - {max(ratios):.2f}" if ratios else ""
         middle = f"{median(ratios):.2f}" if ratios else ""
-        row = f"{name:18}{texts[0]:>12}{texts[1]:>12}  {middle:>13}  {spread:>16}"
+        row = f"{name:22}{texts[0]:>12}{texts[1]:>12}  {middle:>13}  {spread:>16}"
         others = f"{median(found.others[name]):.0%}" if name in found.others else ""
         yield f"{row}  {median(found.loads[name]):5.1f}  {others:>6}"
 
@@ -78,8 +79,8 @@ def _text(value: float | None, kind: Figure) -> str:
 
 def of_processor(used: dict[str, dict[str, float]]) -> Iterable[str]:
     """A side's processor time, microseconds a message: a row a process, a column a measure."""
-    measures = list(used)
-    yield f"{'':18}" + "".join(f"{measure:>15}" for measure in measures)
+    widths = [max(15, len(measure) + 2) for measure in used]
+    yield f"{'':18}" + "".join(f"{measure:>{width}}" for measure, width in zip(used, widths, strict=True))
     rows = {
         name: [1e6 * booked.get(name, 0.0) / booked["messages"] for booked in used.values()]
         for name in sorted({name for booked in used.values() for name in booked} - {"messages"})
@@ -87,4 +88,5 @@ def of_processor(used: dict[str, dict[str, float]]) -> Iterable[str]:
     rows["together"] = [sum(column) for column in zip(*rows.values(), strict=True)]
     for name, row in rows.items():
         if max(row, default=0) >= 1:
-            yield f"{name:18}" + "".join(f"{spent:>15,.0f}" for spent in row)
+            cells = zip(row, widths, strict=True)
+            yield f"{name:18}" + "".join(f"{spent:>{width},.0f}" for spent, width in cells)

@@ -30,9 +30,9 @@ def name_of(words: list[str]) -> str:
 def daemon() -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-c", PARENT, "daemon"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        wait_for(lambda: len(processes.tree(running.pid, name_of)) == 2)
+        wait_for(lambda: len(processes.tree([running.pid], name_of)) == 2)
         yield running
-        processes.end([process.pid for process in processes.tree(running.pid, name_of)], 0)
+        processes.end([process.pid for process in processes.tree([running.pid], name_of)], 0)
 
 
 def grow(running: "subprocess.Popen[str]", size: int) -> None:
@@ -44,7 +44,7 @@ def grow(running: "subprocess.Popen[str]", size: int) -> None:
 
 
 def test_a_child_that_is_the_same_daemon_is_its_worker(daemon: "subprocess.Popen[str]") -> None:
-    names = [process.name for process in processes.tree(daemon.pid, name_of)]
+    names = [process.name for process in processes.tree([daemon.pid], name_of)]
 
     assert ["daemon", "daemon worker"] == sorted(names)
 
@@ -52,7 +52,7 @@ def test_a_child_that_is_the_same_daemon_is_its_worker(daemon: "subprocess.Popen
 def test_processor_time_is_summed_by_name(daemon: "subprocess.Popen[str]") -> None:
     grow(daemon, 1)  # it answers only when it has counted
 
-    assert processes.used_by_name(daemon.pid, name_of)["daemon"] > 0.01
+    assert processes.used_by_name([daemon.pid], name_of)["daemon"] > 0.01
 
 
 def test_memory_that_was_taken_shows_as_a_rise(daemon: "subprocess.Popen[str]") -> None:
@@ -67,7 +67,7 @@ def test_a_process_that_is_gone_has_no_memory_and_no_name() -> None:
     with subprocess.Popen(["true"]) as gone:
         pass
 
-    assert [] == processes.tree(gone.pid, name_of)
+    assert [] == processes.tree([gone.pid], name_of)
     assert 0 == processes.proportional_megabytes(gone.pid)
 
 
@@ -80,7 +80,7 @@ def test_what_we_use_ourselves_is_not_others() -> None:
 
     sum(range(10_000_000))
 
-    mine = processes.used_by_name(os.getpid(), name_of)
+    mine = processes.used_by_name([os.getpid()], name_of)
     assert sum(mine.values()) > 0.1
     assert processes.used_by_others([1]) <= processes.used_by_others([os.getpid()])
     assert before <= processes.used_by_others([os.getpid()]) + 0.05

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from argon2 import PasswordHasher
-
 from tests.bench import processes
 from tests.bench.side import LOCAL, MANY, REMOTE, Plan, Side
-from tests.support.site import SMTP, site
+from tests.support.site import POP3, SMTP, SUBMISSIONS, site
 
-SETTINGS = "limits.connections_per_client 400 instead of 50: all clients of the bench are 127.0.0.1"
+SETTINGS = (
+    "limits.connections_per_client 400 instead of 50, as all clients of the bench are 127.0.0.1, "
+    "and submission without limits of messages a day"
+)
 
 _CONFIG = """\
 version: 1
@@ -30,21 +31,23 @@ relay:
   clients: [127.0.0.1]
   routes: {{{remote}: "127.0.0.1:{sink}"}}
 limits: {{connections_per_client: 400}}
+tls: {{certificate: {certificate}, key: {certificate}}}
+submission: {{messages_per_day: 0, recipients_per_day: 0}}
 """
 
 
 def config(plan: Plan) -> str:
-    """A config.yaml with the mailboxes of the plan; all have one password, whose hash is made once."""
-    password = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("bench")
+    """A config.yaml with the mailboxes of the plan."""
     lines = {
         domain: "\n".join(
-            f'      {name}: {{password: "{password}"}}' for name, where in plan.addresses() if where == domain
+            f'      {name}: {{password: "{known_hash}"}}'
+            for name, where in plan.addresses()
+            if where == domain
         )
-        for domain in (LOCAL, MANY)
+        for domain, known_hash in plan.hashes.items()
     }
-    return _CONFIG.format(
-        local=LOCAL, many=MANY, remote=REMOTE, sink=plan.sink, locals=lines[LOCAL], manys=lines[MANY]
-    )
+    words = {"remote": REMOTE, "sink": plan.sink, "certificate": plan.certificate}
+    return _CONFIG.format(local=LOCAL, many=MANY, locals=lines[LOCAL], manys=lines[MANY], **words)
 
 
 def name_of(words: list[str]) -> str:
@@ -61,10 +64,11 @@ def running(plan: Plan) -> Iterator[Side]:
         try:
             new.up()
             assert new.running
-            yield Side("toaster", new.port(SMTP), new.place.mail, new.running.pid, name_of)
+            smtp, submissions, pop3 = (new.port(standard) for standard in (SMTP, SUBMISSIONS, POP3))
+            yield Side("toaster", smtp, submissions, pop3, new.place.mail, (new.running.pid,), name_of)
         finally:
             if new.running and new.running.poll() is None:
-                pids = [process.pid for process in processes.tree(new.running.pid, name_of)]
+                pids = [process.pid for process in processes.tree([new.running.pid], name_of)]
                 try:
                     new.down()
                 except subprocess.TimeoutExpired:
