@@ -17,7 +17,6 @@ from typing import cast
 
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import prefork as workers
-from appliance.net import tls
 from appliance.net.listeners import BoundListener, Listener, bind, format_listener, parse_listener
 from appliance.net.lookups import Lookups
 from appliance.net.loop import run
@@ -132,13 +131,11 @@ class Server:
         self._stop.set()
 
     def reload(self) -> None:
-        """Take limits, rules and certificate as they are on disk now; what cannot be read stays as it was."""
+        """Take limits and rules as they are on disk now; what cannot be read stays as it was."""
         try:
             self._settings = Settings.read(self._settings.place)
             if self._on_reload is not None:
                 self._on_reload()
-            if self._tls_context is not None:
-                tls.renew(self._tls_context, Control(self._settings.place.control))
         except Temporary as error:
             self._say(f"tcpserver: warning: keeping what was read before: {error.sentence}")
         self._read_rules()

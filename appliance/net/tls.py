@@ -1,49 +1,107 @@
-"""Owns TLS of the listeners: the certificate's context, and its renewal without a restart."""
+"""Owns TLS of the listeners: protocols and ciphers, and which certificate a client is shown now."""
 
+import os
 import ssl
+import time
 from pathlib import Path
 
-from appliance.formats.outcome import Temporary
+from appliance.formats.certificate import parse_pem
+from appliance.formats.outcome import FormatError, Temporary
+from appliance.net import renewal
+from appliance.system import certificates, log
 from appliance.system.control import Control
+from appliance.system.keypair import pairs_of
+from appliance.system.place import Place
+
+# For TLS 1.2; those of 1.3 are all sound. Forward secrecy and AEAD alone: every client of the last ten years.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_LOOK_SECONDS = 1.0
+
+Session = ssl.SSLObject | ssl.SSLSocket
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A context for listeners; Temporary, with the reason, if the pair cannot be used."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996: nothing older
-    # A peer that renegotiates makes the server work for nothing; TLS 1.3 has done away with it.
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    _load(context, certificate, key)
-    return context
-
-
-def context_of(control: Control) -> ssl.SSLContext | None:
-    """The context of control/servercert and control/serverkey, None without a servercert."""
-    pair = _pair(control)
-    return None if pair is None else server_context(*pair)
-
-
-def renew(context: ssl.SSLContext, control: Control) -> None:
-    """Have new connections of a context use the pair as it is on disk now; Temporary leaves the old one."""
-    pair = _pair(control)
-    if pair is not None:
-        # Tried on a context nobody uses: a certificate without its key would break the one in use.
-        server_context(*pair)
-        _load(context, *pair)
-
-
-def _pair(control: Control) -> tuple[Path, Path] | None:
-    certificate = control.line("servercert")
-    if not certificate:
-        return None
-    key = control.line("serverkey") or certificate  # one file may hold both
-    return Path(certificate.decode()), Path(key.decode())
-
-
-def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """A context that shows one certificate; Temporary, with the reason, if the pair cannot be used."""
+    context = _context()
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise Temporary(
             f"Unable to use certificate {certificate} with key {key} (#4.3.0): {error}"
         ) from error
+    return context
+
+
+def open_for(place: Place) -> ssl.SSLContext | None:
+    """What a daemon's listeners encrypt with, None without control/servercert; Temporary: no pair is good.
+
+    For a daemon that is still root: from now on a process that stays root takes up what changes.
+    """
+    pairs = pairs_of(Control(place.control))
+    if not pairs:
+        return None
+    faults = certificates.install(place, pairs, time.time())
+    for fault in faults:
+        log.line(f"warning: {fault}")
+    if not certificates.copies(place):
+        raise Temporary(faults[0])
+    context = showing(place)
+    renewal.start(place)
+    return context
+
+
+def showing(place: Place) -> ssl.SSLContext:
+    """A context that shows the copies of run/tls as they are; Temporary if they cannot be read now."""
+    # The context that begins a handshake makes the tickets too: workers forked from here resume each other's.
+    front = _context()
+    shown = _Shown(place)
+    front.sni_callback = shown.choose
+    return front
+
+
+class _Shown:
+    """A context a certificate, made anew when one has changed; handshakes and sessions go on with theirs."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._seen: list[tuple[Path, int, int]] = []
+        self._next_look = 0.0
+        self._by_name: dict[str, ssl.SSLContext] = {}
+        self._first: ssl.SSLContext
+        self._look()
+
+    def choose(self, session: Session, name: str | None, _: ssl.SSLContext) -> None:
+        """Have a session go on with the certificate that bears a name, or the first (RFC 6066 section 3)."""
+        if time.monotonic() >= self._next_look:
+            try:
+                self._look()
+            except Temporary as error:
+                log.line(f"warning: {error.sentence}; the certificates of before stay in use")
+        session.context = self._of(name.lower() if name else "")
+
+    def _of(self, name: str) -> ssl.SSLContext:
+        exact = self._by_name.get(name)
+        return exact or self._by_name.get(f"*.{name.partition('.')[2]}", self._first)
+
+    def _look(self) -> None:
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+        try:
+            copies = certificates.copies(self._place)
+            found = [(path, stat.st_ino, stat.st_mtime_ns) for path in copies for stat in [os.stat(path)]]
+            if not found or found == self._seen:
+                return
+            self._seen = found
+            contexts = [(server_context(path, path), parse_pem(path.read_bytes())) for path in copies]
+        except (OSError, FormatError) as error:
+            raise Temporary(f"Unable to read certificates (#4.3.0): {error}") from None
+        self._first = contexts[0][0]
+        self._by_name = {name: context for context, one in reversed(contexts) for name in one.names}
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996: nothing older
+    context.set_ciphers(_CIPHERS)
+    # A peer that renegotiates makes the server work for nothing; TLS 1.3 has done away with it.
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_COMPRESSION
+    return context

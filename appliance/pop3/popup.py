@@ -268,7 +268,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     control = Control(place.control)
     try:
         listeners = [parse_listener(text) for text in argv]
-        context = tls.context_of(control)
+        context = tls.open_for(place)
         host = control.or_me("me")
         settings = Settings.read(place)
         bound = bind(listener for listener in listeners if context is not None or not listener.tls)

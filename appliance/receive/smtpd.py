@@ -255,7 +255,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     control = Control(place.control)
     try:
         listeners = [tcpserver.parse_listener(text) for text in argv]
-        tls_context = tls.context_of(control)
+        tls_context = tls.open_for(place)
         bound = tcpserver.bind(one for one in listeners if tls_context is not None or not _needs_tls(one))
         if len(bound) < len(listeners):
             log.line("warning: no certificate, so no listener for which TLS is needed")

@@ -1,57 +1,104 @@
 """Owns the tests of the listeners' TLS."""
 
 import ssl
+import time
 from pathlib import Path
 
 import pytest
 
 from appliance.formats.outcome import Temporary
 from appliance.net import tls
-from appliance.system.control import Control
+from appliance.system import certificates
+from appliance.system.keypair import Pair
+from appliance.system.place import Place
 from tests.support.certificate import self_signed
 
 
-def control_with(folder: Path, host: str) -> Control:
-    pem = self_signed(folder / "both.pem", host)
-    (folder / "servercert").write_text(f"{pem}\n")
-    return Control(folder)
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    found = Place.from_environ({"TOASTER_HOME": str(tmp_path)})
+    found.control.mkdir()
+    found.run.mkdir()
+    return found
 
 
-def certificate_shown(context: ssl.SSLContext) -> bytes:
-    """What a client sees, without a socket between."""
-    client = ssl.create_default_context()
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+@pytest.fixture(autouse=True)
+def looks_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "_LOOK_SECONDS", 0.0)
+
+
+def install(place: Place, *paths: Path) -> None:
+    assert [] == certificates.install(place, [Pair(path, path) for path in paths], time.time())
+
+
+def client() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def meet(
+    context: ssl.SSLContext,
+    name: str | None = "mx.test",
+    asking: ssl.SSLContext | None = None,
+    session: ssl.SSLSession | None = None,
+) -> ssl.SSLObject:
+    """A client's end of a connection, without a socket between."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asking = client.wrap_bio(to_client, to_server)
-    serving = context.wrap_bio(to_server, to_client, server_side=True)
-    for end in (asking, serving, asking, serving):
+    ours = (asking or client()).wrap_bio(to_client, to_server, server_hostname=name, session=session)
+    theirs = context.wrap_bio(to_server, to_client, server_side=True)
+    for end in (ours, theirs, ours, theirs):
         try:
             end.do_handshake()
         except ssl.SSLWantReadError:
             continue
-    return asking.getpeercert(binary_form=True) or b""
+    theirs.write(b"greeting")  # with it come the tickets of TLS 1.3
+    assert b"greeting" == ours.read(100)
+    return ours
 
 
-def test_without_a_certificate_there_is_no_tls(tmp_path: Path) -> None:
-    assert tls.context_of(Control(tmp_path)) is None
+def certificate_shown(context: ssl.SSLContext, name: str | None = "mx.test") -> bytes:
+    return meet(context, name).getpeercert(binary_form=True) or b""
 
 
-def test_the_certificate_of_control_is_shown_with_tls_1_2_at_least(tmp_path: Path) -> None:
-    context = tls.context_of(control_with(tmp_path, "mx.test"))
+def test_without_a_certificate_there_is_no_tls(place: Place) -> None:
+    assert tls.open_for(place) is None
 
-    assert context is not None
+
+def test_a_certificate_without_any_good_pair_is_temporary(place: Place) -> None:
+    (place.control / "servercert").write_text("/nowhere\n")
+
+    with pytest.raises(Temporary, match="unable to use certificate /nowhere with key /nowhere"):
+        tls.open_for(place)
+
+
+def test_the_certificate_of_control_is_shown_whether_a_name_is_asked_for_or_not(place: Place) -> None:
+    install(place, self_signed(place.home / "pem", "mx.test"))
+
+    context = tls.showing(place)
+
+    for name in ("mx.test", "other.test", None):
+        assert b"mx.test" in certificate_shown(context, name)
+
+
+def test_nothing_older_than_tls_1_2_is_spoken(place: Place) -> None:
+    install(place, self_signed(place.home / "pem"))
+    context = tls.showing(place)
+    asking = client()
+
+    for version, spoken in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
+        asking.minimum_version = asking.maximum_version = ssl.TLSVersion.TLSv1_3
+        asking.minimum_version = asking.maximum_version = version
+        assert spoken == meet(context, asking=asking).version()
     assert ssl.TLSVersion.TLSv1_2 == context.minimum_version
-    assert b"mx.test" in certificate_shown(context)
 
 
-def test_the_key_may_be_in_a_file_of_its_own(tmp_path: Path) -> None:
-    control = control_with(tmp_path, "mx.test")
-    begin, middle, rest = (tmp_path / "both.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
-    (tmp_path / "both.pem").write_text(middle + rest)
-    (tmp_path / "key.pem").write_text(begin)
-    (tmp_path / "serverkey").write_text(f"{tmp_path}/key.pem\n")
+def test_every_cipher_has_forward_secrecy_and_aead(place: Place) -> None:
+    install(place, self_signed(place.home / "pem"))
 
-    assert tls.context_of(control) is not None
+    for cipher in tls.showing(place).get_ciphers():
+        assert cipher["aead"], cipher
+        assert cipher["kea"] in ("kx-ecdhe", "kx-any"), cipher  # any: of TLS 1.3, where no other is left
 
 
 def test_a_pair_that_does_not_fit_is_temporary(tmp_path: Path) -> None:
@@ -63,23 +110,74 @@ def test_a_pair_that_does_not_fit_is_temporary(tmp_path: Path) -> None:
         tls.server_context(tmp_path / "none", one)
 
 
-def test_a_renewed_certificate_is_shown_by_the_context_in_use(tmp_path: Path) -> None:
-    context = tls.context_of(control_with(tmp_path, "old.test"))
-    assert context is not None
+def test_a_renewed_certificate_is_shown_even_if_its_key_is_of_another_kind(place: Place) -> None:
+    """OpenSSL keeps a certificate for each kind of key: loaded into the same context, the old one stays."""
+    install(place, self_signed(place.home / "pem", "mx.test", "old.test"))
+    context = tls.showing(place)
+    assert b"old.test" in certificate_shown(context)
 
-    tls.renew(context, control_with(tmp_path, "new.test"))
+    install(place, self_signed(place.home / "pem", "mx.test", "new.test", is_rsa=True))
 
     assert b"new.test" in certificate_shown(context)
 
 
-def test_a_bad_renewal_leaves_the_old_certificate_in_use(tmp_path: Path) -> None:
-    control = control_with(tmp_path, "old.test")
-    context = tls.context_of(control)
-    assert context is not None
-    _, middle, rest = self_signed(tmp_path / "both.pem", "new.test").read_text().partition("-----BEGIN CERT")
-    (tmp_path / "both.pem").write_text(middle + rest)  # the key is missing
+def test_a_session_goes_on_while_the_certificate_changes(place: Place) -> None:
+    install(place, self_signed(place.home / "pem", "old.test"))
+    context = tls.showing(place)
+    before = meet(context)
 
-    with pytest.raises(Temporary):
-        tls.renew(context, control)
+    install(place, self_signed(place.home / "pem", "new.test"))
+    meet(context)
 
+    assert 5 == before.write(b"still")
+    assert b"old.test" in (before.getpeercert(binary_form=True) or b"")
+
+
+def test_copies_that_are_gone_or_damaged_leave_the_old_certificate_in_use(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    install(place, self_signed(place.home / "pem", "old.test"))
+    context = tls.showing(place)
+    [copy] = certificates.copies(place)
+
+    copy.unlink()
     assert b"old.test" in certificate_shown(context)
+    copy.write_bytes(b"nothing")
+    assert b"old.test" in certificate_shown(context)
+
+    assert 1 == capfd.readouterr().err.count("the certificates of before stay in use")
+
+
+def test_a_client_is_shown_the_certificate_that_bears_the_name_it_asks_for(place: Place) -> None:
+    first = self_signed(place.home / "one", "mx.test", "first.test")
+    second = self_signed(place.home / "two", "mail.other.test", "*.wild.test")
+    install(place, first, second)
+    context = tls.showing(place)
+
+    for name in ("mail.other.test", "MAIL.other.test", "a.wild.test"):
+        assert b"mail.other.test" in certificate_shown(context, name)
+    for other in ("mx.test", "other.test", "a.b.wild.test", "wild.test", None):
+        assert b"first.test" in certificate_shown(context, other)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_is_resumed_also_after_the_certificate_has_changed(
+    place: Place, version: ssl.TLSVersion
+) -> None:
+    install(place, self_signed(place.home / "pem", "old.test"))
+    context, asking = tls.showing(place), client()
+    asking.minimum_version = asking.maximum_version = ssl.TLSVersion.TLSv1_3
+    asking.minimum_version = asking.maximum_version = version
+    before = meet(context, asking=asking)
+
+    install(place, self_signed(place.home / "pem", "new.test"))
+
+    assert meet(context, asking=asking, session=before.session).session_reused
+
+
+def test_a_ticket_of_another_daemon_costs_a_handshake_and_nothing_else(place: Place) -> None:
+    install(place, self_signed(place.home / "pem"))
+    asking = client()
+    before = meet(tls.showing(place), asking=asking)
+
+    assert not meet(tls.showing(place), asking=asking, session=before.session).session_reused

@@ -295,7 +295,7 @@ def test_the_proxys_client_is_the_client() -> None:
             ["smtp:127.0.0.1:0"],
             {"me": "mx.test\n", "servercert": "/nowhere\n"},
             111,
-            "Unable to use certificate /nowhere",
+            "unable to use certificate /nowhere",
         ),
         (["smtp:192.0.2.1:0"], {"me": "mx.test\n"}, 111, "unable to listen"),
     ],
