@@ -17,7 +17,7 @@ RUN /opt/toaster/bin/python -m compileall -q --invalidation-mode unchecked-hash 
 
 FROM debian:trixie-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates python3 \
+ && apt-get install -y --no-install-recommends ca-certificates openssl python3 \
  && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 # qmail's users and groups by number (appliance/system/privileges.py), and the one whom mailboxes belong to.
 RUN printf '%s\n' nofiles:x:2107: qmail:x:2108: vmail:x:5000: >> /etc/group \

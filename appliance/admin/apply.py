@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from appliance.admin import checkout, ground, output, quotas, start, supervisor
+from appliance.admin import certificates, checkout, ground, output, quotas, start, supervisor
 from appliance.admin.context import Context, config_option, json_option, load_or_exit
 from appliance.site import deliveries, mailboxes, render, tree
 from appliance.site.model import Site
@@ -21,7 +21,7 @@ def apply(context: Context, config: Path | None, as_json: bool) -> None:
 
     No session is dropped: daemons read again what concerns them; only one whose ports changed is started
     anew. If config.yaml has a fault, all faults are told and what was in force stays in force.
-    Exit code 1: that, or a mailbox whose quota could not be set.
+    Exit code 1: that, a mailbox whose quota could not be set, or a certificate that cannot be used.
 
     \b
     Example:
@@ -32,6 +32,7 @@ def apply(context: Context, config: Path | None, as_json: bool) -> None:
     before, quotas_before = tree.current(context.place).resolve(), quotas.rendered(context.place)
     after = put_in_force(context, site)
     faults = quotas.put_in_force(context.place, quotas_before, ground.mail_owner(context.environ))
+    faults += certificates.put_in_use(context.place)
     told, words = [], []
     is_running = supervisor.answers(context.place)
     if is_running:

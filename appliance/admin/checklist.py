@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from appliance.admin import checkout, health
+from appliance.admin import certificates, checkout, health
 from appliance.net.listeners import Listener
 from appliance.site import passwords
 from appliance.system.place import Place
@@ -79,6 +79,8 @@ def lines(place: Place, found: list[Listener], hides: bool) -> Iterator[str]:
     for listener in found:
         where = f"{listener.host} port {listener.port}"
         yield f"  {where:<24}{_PURPOSES.get(listener.name, listener.name)}"
+    for names, rest in certificates.rows(place):
+        yield f"certificate {names}: {rest}"
     known = logins(place)
     for login in known:
         shown = (

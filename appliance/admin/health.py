@@ -10,7 +10,7 @@ from configparser import RawConfigParser
 from pathlib import Path
 from typing import NamedTuple
 
-from appliance.admin import checkout
+from appliance.admin import certificates, checkout
 from appliance.formats.outcome import FormatError
 from appliance.net.listeners import Listener, parse_listener
 from appliance.system.place import Place
@@ -81,13 +81,16 @@ class Asked(NamedTuple):
     me: str
     sockets: dict[str, Path]
     """Those on which a listener hands on what it got, by the daemon that answers."""
+    doubts: list[str]
+    """What is no fault yet, such as a certificate in its last days."""
 
 
 def asked(place: Place) -> Asked:
     """As it is rendered; only root may read all of that."""
     me = (place.control / "me").read_text().strip()
     sockets = {"send": place.socket("queue"), "authd": place.socket("authd")}
-    return Asked(listeners(place.home / "supervisord.conf"), me, sockets)
+    doubts = list(certificates.doubts(place))
+    return Asked(listeners(place.home / "supervisord.conf"), me, sockets, doubts)
 
 
 def faults(asked: Asked) -> Iterator[str]:
@@ -111,12 +114,14 @@ def faults(asked: Asked) -> Iterator[str]:
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
-    """Exit code 0 if all is well, 1 with a line a fault otherwise."""
+    """Exit code 0 if all is well, 1 with a line a fault otherwise; a warning leaves it as it is."""
     place = Place.from_environ(checkout.completed(environ))
     try:
         rendered = asked(place)
         become("qmaild")  # nothing here reads the network as root
         found = list(faults(rendered))
+        for doubt in rendered.doubts:
+            print(f"warning: {doubt}")
     except (OSError, FormatError) as error:
         found = [f"nothing is rendered that could be asked: {error}"]
     for fault in found:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from appliance.admin import checkout, filesystems, ground, health, quotas
+from appliance.admin import certificates, checkout, filesystems, ground, health, quotas
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.net import listeners
 from appliance.queue import layout
@@ -73,6 +73,7 @@ def prepare(place: Place, environment: Mapping[str, str]) -> None:
     accepts_loss = take_up(place, surroundings)
     for fault in quotas.put_in_force(place, quotas_before, surroundings.mail_owner):
         told(fault, "red")
+    say_what_is_doubtful_of_certificates(place)
     layout.prepare(place.queue, identity_of("qmailq"))
     refuse_mail_that_would_be_lost(place, accepts_loss, checkout.in_container(environment))
     say_what_a_crash_may_cost(place)
@@ -149,6 +150,12 @@ def _has_passwords(value: object) -> bool:
         return False
     own = value.get("password")
     return own not in (None, GENERATE) or any(_has_passwords(part) for part in value.values())
+
+
+def say_what_is_doubtful_of_certificates(place: Place) -> None:
+    """Put them in use, and tell which cannot be used, are in their last days, or bear another name."""
+    for fault in [*certificates.put_in_use(place), *certificates.doubts(place)]:
+        told(fault, "red")
 
 
 def refuse_mail_that_would_be_lost(place: Place, accepts_loss: bool, in_container: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from appliance.admin import health, logins, output, quotas, supervisor
+from appliance.admin import certificates, health, logins, output, quotas, supervisor
 from appliance.admin.context import Context, json_option
 from appliance.net.listeners import Listener, format_listener
 from appliance.queue import census
@@ -46,7 +46,7 @@ class MailboxCount(NamedTuple):
 @json_option
 @click.pass_obj
 def status(context: Context, as_json: bool) -> None:
-    """Show daemons, ports, queue, mailboxes, and who may not log in for a while.
+    """Show daemons, ports, certificates, queue, mailboxes, and who may not log in for a while.
 
     Exit code 0: every daemon runs and every port answers; 1: something does not.
 
@@ -68,6 +68,7 @@ def status(context: Context, as_json: bool) -> None:
                 "well": is_well,
                 "daemons": supervisor.states(programs),
                 "ports": [port.listener._asdict() | {"open": port.is_open} for port in ports],
+                "certificates": certificates.as_json(place),
                 "queue": queue._asdict(),
                 "mailboxes": [found._asdict() for found in counted],
                 "limited": [found._asdict() for found in limited],
@@ -76,6 +77,9 @@ def status(context: Context, as_json: bool) -> None:
         )
     else:
         _show(place, programs, ports)
+        output.table("certificates", ("names", ""), certificates.rows(place))
+        for doubt in certificates.doubts(place):
+            output.say(doubt, output.DOUBTFUL)
         output.say(_queue_text(queue))
         rows = ([box.mailbox, _text(box.messages), *_quota_text(box.percent)] for box in counted)
         output.table("mailboxes", ("mailbox", "messages", "quota"), rows)

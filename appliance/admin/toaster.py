@@ -18,6 +18,7 @@ from appliance.admin.queue import queue
 from appliance.admin.route import route
 from appliance.admin.status import status
 from appliance.formats.outcome import Permanent, Temporary
+from appliance.site import certificates
 from appliance.site.model import json_schema
 from appliance.system.place import Place
 
@@ -51,13 +52,16 @@ def check(context: Context, config: Path | None, as_json: bool) -> None:
     """
     context = context.with_config(config)
     site = load_or_exit(context, as_json=as_json)
+    doubts = list(certificates.doubts(site, context.place))
     if as_json:
-        output.as_json({"config": str(context.place.config), "faults": []})
+        output.as_json({"config": str(context.place.config), "faults": [], "doubts": doubts})
         return
     mailboxes = sum(len(domain.mailboxes) for domain in site.domains.values())
     output.say(
         f"{context.place.config} is right: domains {len(site.domains)}, mailboxes {mailboxes}.", output.GOOD
     )
+    for doubt in doubts:
+        output.say(doubt, output.DOUBTFUL)
 
 
 @toaster.command()

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from appliance.formats.passwordfile import LARGEST, parse_hashes
-from appliance.site import smarthosts, targets, turns
+from appliance.site import certificates, smarthosts, targets, turns
 from appliance.site.addresses import Name, find, is_real, name_of, owner_of
 from appliance.site.draft import Draft
 from appliance.site.faults import Path, Told
@@ -37,7 +37,7 @@ def check(draft: Draft) -> Iterator[Told]:
     yield from targets.loops(draft)
     yield from _archive(draft.site)
     yield from _ports(draft.site)
-    yield from _certificate(draft.site)
+    yield from certificates.faults(draft)
     yield from smarthosts.faults(draft)
     yield from turns.faults(draft)
 
@@ -190,13 +190,3 @@ def _ports(site: Site) -> Iterator[Told]:
         if getattr(site.listen, name) is not None and not site.relay.clients:
             told = f"{name.upper()} is for the hosts of `relay: clients` alone, and there are none"
             yield Told(("listen", name), f"{told}; list them, or take it out")
-
-
-def _certificate(site: Site) -> Iterator[Told]:
-    for name, path in site.tls or ():
-        try:
-            with open(path, "rb"):
-                pass
-        except OSError as error:
-            told = f"the file `{path}` cannot be read: {error.strerror}; put it there, or take `tls` out"
-            yield Told(("tls", name), told)

@@ -20,6 +20,7 @@ from appliance.site import names
 from appliance.site.autoturn import AutoTurn, Turn
 from appliance.site.listen import Listen
 from appliance.site.submission import Submission
+from appliance.site.tls import Certificate, Tls, TlsChoice
 from appliance.site.values import (
     GENERATE,
     SCOPES,
@@ -250,13 +251,6 @@ class Logs(Part):
     )
 
 
-class Tls(Part):
-    """The certificate that SMTP, submission and POP3 show."""
-
-    certificate: FilePath = Field(description="The file with the certificate chain, in PEM form.")
-    key: FilePath = Field(description="The file with its private key, in PEM form.")
-
-
 class Logins(Part):
     """Who knows passwords of mailboxes with `password: external`: files in their order, then a program."""
 
@@ -301,7 +295,11 @@ class Site(Part):
         None, description="A mailbox here, or an address elsewhere, that gets a copy of every message."
     )
     logs: Logs = Field(Logs(), description="Where log lines go, in which form, how many are kept.")
-    tls: Tls | None = Field(None, description="The certificate; without it nothing is offered over TLS.")
+    tls: TlsChoice | None = Field(
+        None,
+        description="The certificate, or `generate` for a self-signed one; without it nothing is offered "
+        "over TLS.",
+    )
     logins: Logins = Field(Logins(), description="Who else knows passwords: files of hashes, a program.")
     proxy: Proxy = Field(Proxy(), description="Proxies that tell the client's address.")
     control: dict[Annotated[str, AfterValidator(names.control_name)], ControlText] = Field(
@@ -343,6 +341,8 @@ def part_at(path: tuple[str | int, ...]) -> type[Part] | None:
             return AutoTurn
         case ("relay", "smarthost") | ("relay", "routes", _) | ("domains", _, "smarthost"):
             return Smarthost
+        case ("tls", "others", _):
+            return Certificate
     return None
 
 
@@ -366,9 +366,10 @@ def validated(plain: Plain) -> tuple[Site | None, list[Wrong]]:
 
 
 def _untagged(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The path without the kind of a route, which pydantic puts behind its domain."""
-    is_kind = path[:2] == ("relay", "routes") and path[3:4] in (("route",), ("smarthost",))
-    return path[:3] + path[4:] if is_kind else path
+    """The path without the kind of a route or of TLS, which pydantic puts into it."""
+    if path[:2] == ("relay", "routes") and path[3:4] in (("route",), ("smarthost",)):
+        return path[:3] + path[4:]
+    return path[:1] + path[2:] if path[:1] == ("tls",) else path
 
 
 def json_schema() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from appliance.formats.maildirsize import format_limits
 from appliance.formats.mailnames import compile_names
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.formats.senders import format_senders
-from appliance.site import deliveries, mechanisms, passwords, smarthosts, tree
+from appliance.site import certificates, deliveries, mechanisms, passwords, smarthosts, tree
 from appliance.site.addresses import Name
 from appliance.site.autoturn import line
 from appliance.site.model import Mailbox, Site
@@ -47,7 +47,7 @@ _PRIVATE = {
 
 
 def render(site: Site, place: Place, surroundings: Surroundings) -> Path:
-    """Make what is missing of passwords and the log folder, render, put the tree in force; gives its path.
+    """Make what is missing of passwords, certificate, log folder; render, put the tree in force; gives it.
 
     Permanent: a folder or port is impossible. Temporary: a password file is gone, or the log folder cannot be
     written to. OSError: the disk.
@@ -55,6 +55,7 @@ def render(site: Site, place: Place, surroundings: Surroundings) -> Path:
     deliveries.check_places(place)
     if site.logs.folder:
         _make_log_folder(Path(site.logs.folder))
+    certificates.make(site, place)
     hashes = passwords.settled(site, place, surroundings.hash_password)
     rendered = tree.put_in_force(place, plan(site, place, surroundings, hashes), surroundings.identity_of)
     tree.link(place)
@@ -144,6 +145,7 @@ def _values(
         "smarthosts": smarthosts.lines(site),
         "turns": [line(name, found.autoturn) for name, found in site.domains.items() if found.autoturn],
         "clients": [tcprules.format_network(ipaddress.ip_network(network)) for network in site.relay.clients],
+        "certificates": certificates.pairs(site, place),
         "accounts": [
             (account, *told)
             for account in deliveries.accounts(site, place, surroundings)

@@ -8,6 +8,7 @@ import pytest
 from appliance.admin import toaster
 from appliance.formats.outcome import Temporary
 from appliance.site.model import json_schema
+from tests.support.certificate import self_signed
 from tests.support.command import run
 from tests.support.configs import SITE
 
@@ -49,6 +50,16 @@ def test_a_right_config_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "is right: domains 3, mailboxes 3." in capsys.readouterr().out
 
 
+def test_check_tells_of_a_certificate_in_its_last_days(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pem = self_signed(tmp_path / "pem", "mail.example.org", days=3.5)
+    (tmp_path / "config.yaml").write_text(f"{SITE}tls: {{certificate: {pem}, key: {pem}}}\n")
+
+    assert 0 == run(tmp_path, "check")
+    assert "the certificate of mail.example.org: self-signed, 3 days left" in capsys.readouterr().out
+
+
 def test_a_faulty_one_is_a_one_with_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "other.yaml").write_text(SITE.replace("catch_all: alice", "catch_all: alise"))
 
@@ -60,7 +71,9 @@ def test_check_answers_programs_as_well(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "config.yaml").write_text(SITE)
 
     assert 0 == run(tmp_path, "check", "--json")
-    assert {"config": str(tmp_path / "config.yaml"), "faults": []} == json.loads(capsys.readouterr().out)
+    assert {"config": str(tmp_path / "config.yaml"), "faults": [], "doubts": []} == json.loads(
+        capsys.readouterr().out
+    )
 
 
 def test_the_schema_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

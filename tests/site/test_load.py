@@ -232,7 +232,7 @@ def test_what_is_commented_out_in_the_shipped_file_is_right_as_well(
         bare = line.lstrip()
         is_key = bare.startswith("# ") and (":" in bare.split()[1] or bare.startswith(("#   ", "#     ")))
         live.append(line.replace("# ", "", 1) if is_key else line)
-    for name in ("carol", "fullchain.pem", "privkey.pem", "smarthost", "isp", "partner"):
+    for name in ("carol", "smarthost", "isp", "partner"):
         (tmp_path / name).write_text("secret")
     (open_folder / "passwd").write_text(f"frank@example.test:{HASH}\n")
     text = "\n".join(live).replace("/run/secrets/passwd", str(open_folder / "passwd"))

@@ -24,6 +24,7 @@ from appliance.site.load import load_bytes
 from appliance.site.render import UNKNOWN_HASH, listeners, plan, planned, render
 from appliance.site.tree import Plan
 from appliance.system.place import Place
+from tests.support.certificate import self_signed
 from tests.support.configs import ALICE, HASH, HEAD, SITE, place_in, site_of, surroundings, with_domain
 
 PLACE = Place(Path("/var/qmail"), Path("/mail"), Path("/state"), Path("/run"), Path("/config.yaml"))
@@ -97,9 +98,9 @@ def test_locals_is_there_even_if_it_lists_nothing() -> None:
 
 
 def test_routes_certificate_and_proxies_have_their_files(tmp_path: Path) -> None:
-    (tmp_path / "pem").write_text("x")
+    pem = self_signed(tmp_path / "pem")
     files = planned_for(
-        f"{SITE}tls: {{certificate: {tmp_path}/pem, key: {tmp_path}/pem}}\n"
+        f"{SITE}tls: {{certificate: {pem}, key: {pem}, others: [{{certificate: {pem}, key: {pem}}}]}}\n"
         "relay: {routes: {a.test: 10.0.0.5, .b.test: 'hop:26', '*': isp.test}}\n"
         "proxy: {networks: [10.0.0.0/8]}\nlogs: {record: [smtp, pop3]}\n"
     )
@@ -107,7 +108,7 @@ def test_routes_certificate_and_proxies_have_their_files(tmp_path: Path) -> None
     assert "a.test:10.0.0.5\n.b.test:hop:26\n:isp.test\n" == text_of(files, "control/smtproutes")
     assert "10.0.0.0/8\n" == text_of(files, "control/proxynetworks")
     assert "smtp\npop3\n" == text_of(files, "control/recordio")
-    assert [f"{tmp_path}/pem\n"] * 2 == [text_of(files, f"control/server{n}") for n in ("cert", "key")]
+    assert [f"{pem}\n{pem}\n"] * 2 == [text_of(files, f"control/server{n}") for n in ("cert", "key")]
     configuration = text_of(files, "supervisord.conf")
     assert "pop3s:127.0.0.1:2995:tls" in configuration
     assert "submission:127.0.0.1:2587 submissions:127.0.0.1:2465:tls" in configuration
