@@ -17,6 +17,7 @@ from typing import cast
 
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import prefork as workers
+from appliance.net import tls
 from appliance.net.listeners import BoundListener, Listener, bind, format_listener, parse_listener
 from appliance.net.lookups import Lookups
 from appliance.net.loop import run
@@ -28,7 +29,6 @@ from appliance.net.rules import LISTED_ONLY, Rules
 from appliance.net.settings import Settings
 from appliance.protocols.proxy import Endpoint
 from appliance.system import log
-from appliance.system.control import Control
 
 __all__ = [
     "BoundListener",
@@ -47,7 +47,6 @@ Accept = Callable[["Connection"], asyncio.BaseProtocol]
 
 _PAUSE = 0.05  # seconds between looks at the limit, or at a table of descriptors that was full
 _GRACE = 2.0  # seconds that sessions have to end after TERM: seven daemons stop one by one, in ten seconds
-_HANDSHAKE_SECONDS = 30.0
 _LOG_SECONDS = 0.02  # log lines of so long go out together: each write wakes whoever keeps the log
 # What wait(2) says of a process that ended with 100 or 111, as tcpserver's for a connection do.
 _DENIED, _FAILED = 100 << 8, 111 << 8
@@ -283,10 +282,10 @@ class Server:
                 lambda: protocol,
                 accepted,
                 ssl=context,
-                ssl_handshake_timeout=None if context is None else _HANDSHAKE_SECONDS,
+                ssl_handshake_timeout=None if context is None else tls.HANDSHAKE_SECONDS,
             )
         except OSError as error:  # the peer went away, or does not speak TLS
-            self._say(f"tcpserver: warning: dropping connection {connection.number}: {error}")
+            self._say(f"tcpserver: warning: dropping connection {connection.number}: {tls.why(error)}")
             self._drop(connection, accepted)
         except Exception:  # the top of a connection: whatever is wrong with it, the others go on
             self._say(f"tcpserver: dropping connection {connection.number}: {traceback.format_exc()}")
@@ -339,14 +338,18 @@ def _counted_as(address: str) -> str:
     return address if "." in address else str(int(ipaddress.IPv6Address(address)) >> 64)
 
 
+def _lost_already(_: Exception | None) -> None:
+    """A connection ends once, whoever noticed."""
+
+
 def _when_lost(protocol: asyncio.BaseProtocol, act: Callable[[], None]) -> None:
     lost = protocol.connection_lost
 
     def connection_lost(error: Exception | None) -> None:
-        del protocol.connection_lost  # the circle ends with the connection
         try:
             lost(error)
         finally:
+            protocol.connection_lost = _lost_already  # type: ignore[assignment, method-assign]
             act()
 
     protocol.connection_lost = connection_lost  # type: ignore[assignment, method-assign]

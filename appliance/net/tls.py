@@ -1,5 +1,6 @@
 """Owns TLS of the listeners: protocols and ciphers, and which certificate a client is shown now."""
 
+import asyncio
 import os
 import ssl
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from appliance.formats.certificate import parse_pem
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import renewal
+from appliance.net.recorder import bare
 from appliance.system import certificates, log
 from appliance.system.control import Control
 from appliance.system.keypair import pairs_of
@@ -16,6 +18,8 @@ from appliance.system.place import Place
 # For TLS 1.2; those of 1.3 are all sound. Forward secrecy and AEAD alone: every client of the last ten years.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _LOOK_SECONDS = 1.0
+
+HANDSHAKE_SECONDS = 30.0
 
 Session = ssl.SSLObject | ssl.SSLSocket
 
@@ -57,6 +61,36 @@ def showing(place: Place) -> ssl.SSLContext:
     shown = _Shown(place)
     front.sni_callback = shown.choose
     return front
+
+
+async def begin(
+    transport: asyncio.Transport, protocol: asyncio.Protocol, context: ssl.SSLContext
+) -> asyncio.Transport | str:
+    """Have a connection go on in TLS, after STARTTLS or STLS; what went wrong, and then it is lost.
+
+    A connection that ends within its handshake is lost without a word by asyncio, sometimes, and by uvloop.
+    """
+    try:
+        async with asyncio.timeout(
+            HANDSHAKE_SECONDS
+        ):  # start_tls waits for ever if the peer has gone already
+            secured = await asyncio.get_running_loop().start_tls(
+                bare(transport), protocol, context, server_side=True
+            )
+        # uvloop calls it a success, too, if the peer has gone before the handshake.
+        if secured is not None and secured.get_extra_info("cipher") is not None:
+            return secured
+        failure: object = None
+    except OSError as error:  # ssl.SSLError and TimeoutError are
+        failure = error
+    transport.abort()
+    protocol.connection_lost(None)
+    return why(failure)
+
+
+def why(failure: object) -> str:
+    """What to say of a handshake that failed: not every error has a text."""
+    return str(failure or "") or "the peer went away"
 
 
 class _Shown:

@@ -17,7 +17,6 @@ from appliance.accounts.client import POP3, Beginning, Question, new_stamp
 from appliance.formats.frame import format_frame
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tls
-from appliance.net.recorder import bare
 from appliance.net.tcpserver import Connection, Server, Settings, bind, parse_listener, run
 from appliance.pop3.handover import KIND, Credentials, format_credentials
 from appliance.pop3.relay import Relay
@@ -32,7 +31,6 @@ from appliance.system.privileges import become
 LOGIN_SECONDS = (
     180.0  # RFC 1939's ten minutes are for a session; before it there is none, and Dovecot waits 3
 )
-HANDSHAKE_SECONDS = 30.0
 
 
 class Popup(asyncio.Protocol):
@@ -191,19 +189,9 @@ class Popup(asyncio.Protocol):
         if self._early:  # in the clear, behind STLS: see Authorization
             transport.abort()
             return
-        try:
-            secured = await self._loop.start_tls(
-                bare(transport),
-                self,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            )
-        except OSError as error:  # ssl.SSLError is one
-            _say(f"warning: no TLS with {self._connection.environment.get('TCPREMOTEIP')}: {error}")
-            transport.abort()
-            return
-        if secured is None:  # the client was gone before it began
+        secured = await tls.begin(transport, self, self._context)
+        if isinstance(secured, str):
+            _say(f"warning: no TLS with {self._connection.environment.get('TCPREMOTEIP')}: {secured}")
             return
         self._task = None
         self._transport = self._connection.transport = secured

@@ -1,6 +1,6 @@
 """Owns the process smtpd: aiosmtpd carries the bytes of each connection, a conversation answers them.
 
-Of aiosmtpd's server stay the streams, STARTTLS and the life of a connection. Its own dialogue reads by the
+Of aiosmtpd's server stay the streams and the life of a connection. Its own dialogue reads by the
 line, keeps a message whole, and has opinions that a mail host cannot have: none of it runs here.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
-from aiosmtpd.smtp import SMTP, TLSSetupException
+from aiosmtpd.smtp import SMTP
 
 from appliance.accounts import async_client, client
 from appliance.formats.outcome import FormatError, Temporary
@@ -59,6 +59,7 @@ class Session(SMTP):
         self.conversation = _conversation(worker.desk, connection)
         self._address = connection.environment.get("TCPREMOTEIP", "")
         self._worker = worker
+        self._connection = connection
         self._busy = False
         self._stopping = False
         self._began = self._heard = worker.loop.time()
@@ -69,9 +70,6 @@ class Session(SMTP):
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Nothing: the worker looks at all its sessions once a second."""
-
-    async def push(self, status: Any) -> None:
-        """Nothing: aiosmtpd's own sentence for STARTTLS; ours is out already."""
 
     def eof_received(self) -> bool | None:
         """Let what was received be answered first: a peer may say all it has to say and close its side.
@@ -94,7 +92,7 @@ class Session(SMTP):
                 await self._answer(received)
             else:
                 await self._linger()
-        except (ConnectionError, TLSSetupException):
+        except ConnectionError:
             pass  # the peer went away
         finally:
             self.conversation.close()
@@ -125,12 +123,27 @@ class Session(SMTP):
         if answers:
             self._writer.write(answers)
             if conversation.wants_tls:
-                await self.smtp_STARTTLS("")
-                conversation.start_tls()
+                await self._start_tls()
             else:
                 await self._writer.drain()
         if self._stopping and not conversation.session.in_text:
             self._end(replies.GOING_DOWN)
+
+    async def _start_tls(self) -> None:
+        context, reader = self._worker.tls_context, cast(Any, self._reader)
+        assert context is not None
+        reader._buffer.clear()  # what was said in the clear is forgotten (RFC 3207 section 4.2)
+        reader._transport = None  # until it is the encrypted one nobody pauses and resumes it
+        self._busy = True
+        secured = await tls.begin(cast(asyncio.Transport, self.transport), self, context)
+        if isinstance(secured, str):
+            log.line(f"warning: no TLS with {self._connection.environment.get('TCPREMOTEIP')}: {secured}")
+            raise ConnectionAbortedError
+        self._busy = False
+        if self._connection.recorder is not None:
+            secured = self._connection.recorder.recorded(secured)
+        self.transport = self._writer._transport = reader._transport = secured  # type: ignore[attr-defined]
+        self.conversation.start_tls()
 
     async def _linger(self) -> None:
         """A close on unread input resets the connection, and the peer may never see its last reply."""
@@ -191,6 +204,7 @@ class Worker:
 
     def __init__(self, place: Place, policy: Policy, tls_context: ssl.SSLContext | None) -> None:
         self.loop = asyncio.get_running_loop()
+        self.tls_context = tls_context
         self.sessions: set[Session] = set()
         self._place = place
         self._recipients = Recipients(place.socket("recipients"))
@@ -205,7 +219,7 @@ class Worker:
             office=Office(self._check, self._salt, Rates(place.rates)),
             waiting=self.turns,
         )
-        self.template = dict(SMTP(object(), tls_context=tls_context, hostname="", loop=self.loop).__dict__)
+        self.template = dict(SMTP(object(), hostname="", loop=self.loop).__dict__)
         self.template["_timeout_handle"] = self.loop.call_later(0, lambda: None)
         self._watch = Watch(Control(place.control))
 

@@ -449,6 +449,44 @@ def test_a_peer_that_fails_at_tls_is_counted_out(rig: Rig, tmp_path: Path) -> No
     play(rig, story)
 
 
+def test_a_peer_that_is_silent_in_its_handshake_is_counted_out(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 0.1)
+    rig.certificate = self_signed(tmp_path / "pem", "mx.test")
+
+    async def story() -> None:
+        assert b"" == await rig.ask(b"\x16\x03\x01\x02\x00\x01", until_end=True)
+        while rig.server._slot.total():
+            await asyncio.sleep(0.005)
+
+    play(rig, story)
+
+
+def test_a_connection_is_lost_once_whoever_notices(rig: Rig) -> None:
+    losses = []
+
+    class Losing(Echo):
+        def connection_lost(self, error: Exception | None) -> None:
+            losses.append(error)
+
+        def data_received(self, received: bytes) -> None:
+            self.connection_lost(None)
+            self.connection_lost(None)
+            self.transport.close()
+
+    rig.accept = Losing
+
+    async def story() -> None:
+        await rig.ask(b"x", until_end=True)
+        while rig.server._slot.total():
+            await asyncio.sleep(0.005)
+
+    play(rig, story)
+
+    assert [None] == losses
+
+
 def test_tls_without_a_certificate_is_no_listener(rig: Rig) -> None:
     rig.write()
     bound = tcpserver.bind([Listener("smtp", "127.0.0.1", 0, True)])

@@ -1,13 +1,16 @@
 """Owns the tests of the listeners' TLS."""
 
+import asyncio
+import socket
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from appliance.formats.outcome import Temporary
-from appliance.net import tls
+from appliance.net import loop, tls
 from appliance.system import certificates
 from appliance.system.keypair import Pair
 from appliance.system.place import Place
@@ -181,3 +184,107 @@ def test_a_ticket_of_another_daemon_costs_a_handshake_and_nothing_else(place: Pl
     before = meet(tls.showing(place), asking=asking)
 
     assert not meet(tls.showing(place), asking=asking, session=before.session).session_reused
+
+
+class Counted(asyncio.Protocol):
+    """Notes how often its connection is lost."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self.heard = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost += 1
+
+
+async def beginning(
+    place: Place, peer: Callable[[socket.socket], object], *, has_gone: bool = False
+) -> tuple[Counted, asyncio.Transport | str]:
+    """A connection that goes on in TLS, if the peer has it so."""
+    install(place, self_signed(place.home / "pem", "mx.test"))
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    running = asyncio.get_running_loop()
+    transport, protocol = await running.create_connection(Counted, sock=ours)
+    with theirs:
+        acting = running.run_in_executor(None, peer, theirs)
+        if has_gone:
+            await acting
+        began = await tls.begin(transport, protocol, tls.showing(place))
+        await acting
+    return protocol, began
+
+
+def close(peer: socket.socket) -> None:
+    peer.close()
+
+
+def be_silent(peer: socket.socket) -> None:
+    peer.settimeout(20)
+    peer.recv(1)  # until the other end gives up
+
+
+def shut(peer: socket.socket) -> None:
+    peer.shutdown(socket.SHUT_WR)
+    peer.recv(1)
+
+
+def begin_and_go(peer: socket.socket) -> None:
+    peer.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    peer.close()
+
+
+def say_something_else(peer: socket.socket) -> None:
+    peer.sendall(b"EHLO client.test\r\n")
+    peer.recv(1)
+
+
+@pytest.mark.parametrize("peer", [close, be_silent, shut, begin_and_go, say_something_else])
+@pytest.mark.parametrize("has_gone", [False, True])
+def test_a_handshake_that_fails_is_a_connection_lost_and_says_why(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    peer: Callable[[socket.socket], object],
+    has_gone: bool,
+) -> None:
+    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 0.3)
+    found: list[tuple[Counted, asyncio.Transport | str]] = []
+
+    async def story() -> None:
+        found.append(await beginning(place, peer, has_gone=has_gone and peer in (close, begin_and_go)))
+        await asyncio.sleep(0)
+
+    loop.run(story())
+
+    [(protocol, began)] = found
+    assert isinstance(began, str)
+    assert "" != began
+    assert protocol.lost >= 1
+
+
+def test_a_handshake_that_succeeds_has_the_protocol_hear_what_was_encrypted(
+    place: Place,
+) -> None:
+    found: list[Counted] = []
+
+    def peer(connection: socket.socket) -> None:
+        with client().wrap_socket(connection) as secured:
+            secured.sendall(b"EHLO")
+
+    async def story() -> None:
+        protocol, began = await beginning(place, peer)
+        assert not isinstance(began, str)
+        while not protocol.heard:
+            await asyncio.sleep(0.005)
+        began.abort()
+        found.append(protocol)
+
+    loop.run(story())
+
+    assert b"EHLO" == found[0].heard
