@@ -194,7 +194,7 @@ class SmtpServer:
             return self._refuse(Fault.TOO_MUCH_CHATTER)
         self._forget()
         self.helo = argument
-        self.extended = extended
+        self.extended = extended and self._limits.extras
         return Helo(argument, extended)
 
     def _ehlo(self, argument: bytes) -> Event:
@@ -211,7 +211,7 @@ class SmtpServer:
         if self._submission and misuses_auth(rest):
             return self._refuse(Fault.PARAMETER)
         try:
-            parameters = parse_parameters(rest) if rest else Parameters()
+            parameters = parse_parameters(rest) if rest and self._limits.extras else Parameters()
         except FormatError:
             return self._refuse(Fault.PARAMETER)
         if parameters.requiretls:  # passed over, it would be a promise (RFC 8689 4.2.1)
@@ -343,6 +343,8 @@ class SmtpServer:
         return self._text(block, True)
 
     def _bdat(self, argument: bytes) -> Event | None:
+        if not self._limits.extras:
+            return self._refuse(Fault.UNKNOWN_COMMAND)
         size, _, last = argument.partition(b" ")
         is_last = last.strip().upper() == b"LAST"
         if not size.isdigit() or len(size) > 20 or (last.strip() and not is_last):

@@ -12,4 +12,5 @@ class Limits:
     errors: int = 10  # wrong commands; Postfix smtpd_hard_error_limit is 20, with refused recipients
     refused_recipients: int = 100
     failed_logins: int = 3  # then the session ends; Dovecot and OpenSSH are about as patient
+    extras: bool = True  # what qmail-smtpd has not: BDAT, parameters of MAIL, status codes after EHLO
     idle_commands: int = 100  # since the last message; Postfix smtpd_junk_command_limit is 100

@@ -128,8 +128,9 @@ class Conversation:
     def _extensions(self) -> list[bytes]:
         databytes = self._desk.policy.terms(self._environment).databytes
         # qmail's two first, in its order; RFC 2920, 6152, 1870, 6531, 2034, 3030, 3207, 1985.
-        extensions = [b"PIPELINING", b"8BITMIME", b"SIZE %d" % databytes, b"SMTPUTF8"]
-        extensions += [b"ENHANCEDSTATUSCODES", b"CHUNKING"]
+        extensions = [b"PIPELINING", b"8BITMIME"]
+        if self._desk.policy.limits.extras:
+            extensions += [b"SIZE %d" % databytes, b"SMTPUTF8", b"ENHANCEDSTATUSCODES", b"CHUNKING"]
         if self._desk.offers_tls and not self.session.secure:
             extensions.append(b"STARTTLS")
         self.session.offers_etrn = self._desk.offers_etrn

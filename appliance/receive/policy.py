@@ -72,7 +72,7 @@ class Policy:
             databytes=control.integer("databytes", cls.databytes),
             timeout=max(control.integer("timeoutsmtpd", int(cls.timeout)), 1),
             session_seconds=max(control.integer("sessionlimit", int(cls.session_seconds)), 1),
-            limits=Limits(recipients=control.integer("maxrecipients", Limits.recipients)),
+            limits=_read_limits(control),
             refusal=Control(place.run).line("refuse"),
             localiphost=control.line("localiphost", me) or b"",
             rcpthosts=None if rcpthosts is None else _lowered(rcpthosts),
@@ -163,6 +163,11 @@ def _read_turns(control: Control) -> tuple[Turn, ...]:
         return parse_turns(control.lines("autoturn") or ())
     except FormatError as error:
         raise Temporary(f"{SENTENCE} {error}") from error
+
+
+def _read_limits(control: Control) -> Limits:
+    recipients = control.integer("maxrecipients", Limits.recipients)
+    return Limits(recipients=recipients, extras=bool(control.integer("smtpextras", 1)))
 
 
 def _read_cdb(control: Control) -> Cdb | None:
