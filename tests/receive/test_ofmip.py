@@ -26,7 +26,6 @@ def ofmip(folder: Path, names: bytes = b"", **environment: str) -> Memory:
     wire = Memory(folder, CONTROL)
     (folder / "control" / NAMES).write_bytes(make_cdb(compile_names(names)))
     wire.conversation = Ofmip(wire.desk, ENVIRONMENT | environment)
-    wire.unheard = wire.conversation.greet()
     return wire
 
 
