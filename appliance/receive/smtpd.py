@@ -5,7 +5,6 @@ line, keeps a message whole, and has opinions that a mail host cannot have: none
 """
 
 import asyncio
-import os
 import ssl
 import time
 from collections.abc import Mapping
@@ -277,7 +276,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
             log.line(f"listening on {tcpserver.format_listener(one.listener)}")
         become("qmaild")
         Policy.read(place)
-        workers = control.integer("smtpdworkers", max(1, (os.cpu_count() or 1) // 2))
+        workers = control.integer("smtpdworkers", 2)
     except FormatError as error:
         log.line(str(error))
         return 100
