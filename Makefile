@@ -25,7 +25,7 @@ check: .venv/dev ## format, lint, types, shape: what a commit must pass
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/python -m mypy --no-error-summary
 	@$(PYTEST) -p no:randomly tests/test_shape.py
 
-vectors: .venv/dev ## play recordings of qmail's programs: VECTORS=folder FAMILIES="queue routing ..." PLAY=-v (root)
+vectors: .venv/dev ## play recordings of qmail's programs: VECTORS=folder FAMILIES="queue routing ..." PLAY=-v EXTRAS=0 for smtpd without them (root)
 	@$(BIN)/python -m tests.vectors.play $(PLAY) $(or $(VECTORS),$(error VECTORS=folder is missing)) $(FAMILIES)
 
 flow: .venv/dev peers ## build the image, start it, send and fetch mail, break it, look again

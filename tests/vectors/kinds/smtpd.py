@@ -6,6 +6,7 @@ says yes, since qmail-smtpd asks nobody.
 """
 
 import contextlib
+import os
 import re
 import socket
 import struct
@@ -27,9 +28,11 @@ from tests.vectors.dialogue import talk
 from tests.vectors.kinds.preparing import handed_in, prepare, take_for_queue
 from tests.vectors.normalise import normalise
 from tests.vectors.running import Manner, program, run, start
-from tests.vectors.world import HOME, PATH, SCRATCH, daemon, place_files
+from tests.vectors.world import HOME, PATH, SCRATCH, daemon, place, place_files
 
 _PORT = 25
+EXTRAS = os.environ.get("EXTRAS")
+"""What control/smtpextras is to be in every case: with 0 EHLO says what qmail-smtpd does."""
 _STARTED_S = 100.0
 _ENDED_S = 60.0
 _NEWMRH = "qmail-newmrh"
@@ -40,6 +43,8 @@ _STATUS = re.compile(rb"tcpserver: end \S+ status (\d+)")
 def play(case: Case) -> list[Difference]:
     """Start the listener under the case's rules and talk to it."""
     place_files(case)
+    if EXTRAS is not None:
+        place(HOME / "control/smtpextras", EXTRAS)
     for sentence in prepare(case):
         if sentence != _NEWMRH:
             raise CannotPlay(sentence)
