@@ -117,7 +117,8 @@ def deliver_all(disk: Disk, folder: Path) -> list[Copy]:
             before = len(rig.local.unanswered) + len(rig.remote.unanswered)
             for spawn in (rig.local, rig.remote):
                 spawn.answer(*[DONE] * len(spawn.unanswered))
-            idle = 0 if before else idle + 1
+            # What waits to be handed over together is no rest yet.
+            idle = 0 if before or rig.send._holds_back else idle + 1
         return copies_of(rig.local) + copies_of(rig.remote)
     finally:
         rig.close()
