@@ -118,7 +118,8 @@ def deliver_all(disk: Disk, folder: Path) -> list[Copy]:
             for spawn in (rig.local, rig.remote):
                 spawn.answer(*[DONE] * len(spawn.unanswered))
             # What waits to be handed over together is no rest yet.
-            idle = 0 if before or rig.send._holds_back else idle + 1
+            held_back = any(channel.backlog for channel in rig.send._channels)
+            idle = 0 if before or held_back else idle + 1
         return copies_of(rig.local) + copies_of(rig.remote)
     finally:
         rig.close()
