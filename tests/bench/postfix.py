@@ -4,7 +4,6 @@ Dovecot checks its users' passwords, and serves its mailboxes by POP3.
 """
 
 import os
-import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,20 +12,12 @@ from pathlib import Path
 
 from tests.bench import dovecot, processes
 from tests.bench.side import LOCAL, MANY, OWNER, REMOTE, Plan, Side
+from tests.support import postfix
 from tests.support.ports import free_ports
 
 _MAIN = """\
-compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/var
 myhostname = mail.example.test
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
 mydestination =
-alias_maps =
-alias_database =
-local_recipient_maps =
 
 # Delivery by virtual(8), Postfix's fastest: no look-up of a user or of .forward. As ours it writes to tmp,
 # syncs the file and moves it into new; it does not sync the folder, which ours does.
@@ -39,11 +30,8 @@ virtual_mailbox_limit = 0
 # As ours.
 message_size_limit = 52428800
 
-# The sink; no DNS.
+# The sink.
 transport_maps = inline:{{{remote}=smtp:[127.0.0.1]:{sink}}}
-disable_dns_lookups = yes
-smtp_host_lookup = native
-smtpd_peername_lookup = no
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions =
 smtpd_tls_security_level = none
@@ -70,27 +58,16 @@ default_destination_concurrency_limit = 50
 # No maillog_file, and no syslog where there is no /dev/log: writing its log, as ours does, would cost Postfix
 # about a tenth.
 
-_MASTER = """\
+_SERVICES = """\
 127.0.0.1:{port} inet n - n - - smtpd
 127.0.0.1:{submissions} inet n - n - - smtpd -o {{ smtpd_sasl_auth_enable = yes }}
   -o {{ smtpd_tls_wrappermode = yes }} -o {{ smtpd_relay_restrictions = permit_sasl_authenticated, reject }}
   -o {{ smtpd_sender_restrictions = reject_sender_login_mismatch }}
 tlsmgr     unix - - n 1000? 1 tlsmgr
-cleanup    unix n - n - 0 cleanup
-qmgr       unix n - n 300 1 qmgr
-rewrite    unix - - n - - trivial-rewrite
-bounce     unix - - n - 0 bounce
-defer      unix - - n - 0 bounce
-trace      unix - - n - 0 bounce
 verify     unix - - n - 1 verify
 flush      unix n - n 1000? 0 flush
-proxymap   unix - - n - - proxymap
-smtp       unix - - n - - smtp
 relay      unix - - n - - smtp
-error      unix - - n - - error
-retry      unix - - n - - error
 virtual    unix - n n - - virtual
-anvil      unix - - n - 1 anvil
 scache     unix - - n - 1 scache
 """
 
@@ -98,13 +75,10 @@ scache     unix - - n - 1 scache
 def _lay_out(folder: Path, plan: Plan, ports: tuple[int, int]) -> None:
     """The folders, both configuration files, the tables of mailboxes and the Maildirs, as ours has them."""
     etc = folder / "etc"
-    for part in ("etc", "queue", "var", "mail"):
-        (folder / part).mkdir(parents=True)
-    os.chown(folder / "var", pwd.getpwnam("postfix").pw_uid, -1)
     words = {"local": LOCAL, "many": MANY, "remote": REMOTE, "sink": plan.sink, "owner": OWNER}
     words |= {"auth": folder / "dovecot/run" / dovecot.AUTH, "certificate": plan.certificate}
-    (etc / "main.cf").write_text(_MAIN.format(folder=folder, **words))
-    (etc / "master.cf").write_text(_MASTER.format(port=ports[0], submissions=ports[1]))
+    services = _SERVICES.format(port=ports[0], submissions=ports[1])
+    postfix.lay_out(folder, _MAIN.format(folder=folder, **words), services, logs=False)
     tables = {
         "mailboxes": "{name}@{domain} {domain}/{name}/Maildir/\n",
         "logins": "{name}@{domain} {name}@{domain}\n",

@@ -1,7 +1,5 @@
 """Owns the MTA that a host had before: a real Postfix with a folder of its own, for users of a Machine."""
 
-import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -9,47 +7,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support import postfix
 from tests.support.machine import Machine
 from tests.support.waiting import wait_for
 
 _MAIN = """\
-compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/var
-maillog_file = {folder}/log
-maillog_file_prefixes = {folder}
 myhostname = {name}
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
 mydestination = {name}
-mynetworks = 127.0.0.0/8
-alias_maps =
-alias_database =
-local_recipient_maps =
 local_header_rewrite_clients =
 mail_spool_directory = {folder}/spool
 transport_maps = inline:{{{routes}}}
-disable_dns_lookups = yes
-smtp_host_lookup = native
-smtpd_peername_lookup = no
 smtpd_tls_security_level = none
 smtp_tls_security_level = none
 """
-_MASTER = """\
+_SERVICES = """\
 {address}:{port} inet n - n - - smtpd
-cleanup    unix n - n - 0 cleanup
-qmgr       unix n - n 300 1 qmgr
-rewrite    unix - - n - - trivial-rewrite
-bounce     unix - - n - 0 bounce
-defer      unix - - n - 0 bounce
-trace      unix - - n - 0 bounce
-proxymap   unix - - n - - proxymap
-smtp       unix - - n - - smtp
-error      unix - - n - - error
-retry      unix - - n - - error
 local      unix - n n - - local
-anvil      unix - - n - 1 anvil
-postlog    unix-dgram n - n - 1 postlogd
 """
 
 
@@ -88,12 +61,10 @@ def old_mta(
     """Postfix for one name; `routes` are the addresses of next hops by domain, at the same port."""
     folder = Path(tempfile.mkdtemp(prefix="postfix-"))
     folder.chmod(0o755)
-    for part in ("etc", "queue", "var", "spool"):
-        (folder / part).mkdir()
-    os.chown(folder / "var", pwd.getpwnam("postfix").pw_uid, -1)
+    (folder / "spool").mkdir()
     hops = ", ".join(f"{domain}=smtp:[{hop}]:{port}" for domain, hop in routes.items())
-    (folder / "etc/main.cf").write_text(_MAIN.format(folder=folder, name=name, routes=hops))
-    (folder / "etc/master.cf").write_text(_MASTER.format(address=address, port=port))
+    main = _MAIN.format(folder=folder, name=name, routes=hops)
+    postfix.lay_out(folder, main, _SERVICES.format(address=address, port=port))
     mta = OldMta(folder, [*machine.words, "postfix", "-c", str(folder / "etc")])
     try:
         mta.up()
