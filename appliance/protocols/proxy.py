@@ -24,7 +24,7 @@ _LINE = re.compile(
 _HEAD = struct.Struct("!12sBBH")
 _ADDRESSES = {0x11: struct.Struct("!4s4sHH"), 0x21: struct.Struct("!16s16sHH")}
 _LOCAL, _PROXY = 0x20, 0x21
-_UNSPECIFIED = 0x00
+_NAMELESS = (0x00, 0x31)  # of no family, or from a socket of the proxy's own host: no address is told
 
 
 class Endpoint(NamedTuple):
@@ -36,9 +36,14 @@ class Endpoint(NamedTuple):
     @classmethod
     def of(cls, name: Sequence[Any]) -> Self:
         """An end as getpeername(2) has it; an IPv4 peer of an IPv6 socket is the IPv4 peer that it is."""
-        address: str = name[0]
-        plain = address.removeprefix("::ffff:") if "." in address else address.partition("%")[0]
-        return cls(plain, name[1])
+        return cls.at(name[0].partition("%")[0], name[1])
+
+    @classmethod
+    def at(cls, address: str | bytes, port: int) -> Self:
+        """An end by its address, as text or packed; ValueError if it is none."""
+        found = ipaddress.ip_address(address)
+        mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+        return cls(str(mapped or found), port)
 
 
 class ProxyHeader(NamedTuple):
@@ -71,20 +76,17 @@ def _maybe_line(received: bytes) -> ProxyHeader | None:
     family, remote, local, remote_port, local_port = found.groups()
     if family is None:
         return ProxyHeader(end + 1)
+    return ProxyHeader(end + 1, _told(family, remote, remote_port), _told(family, local, local_port))
+
+
+def _told(family: bytes, address: bytes, port: bytes) -> Endpoint:
+    if int(port) > 65535:
+        raise FormatError("a PROXY line with a port above 65535")
     try:
         version = ipaddress.IPv4Address if family == b"4" else ipaddress.IPv6Address
-        addresses = [str(version(text.decode("ascii"))) for text in (remote, local)]
+        return Endpoint.at(str(version(address.decode("ascii"))).partition("%")[0], int(port))
     except ValueError:
         raise FormatError("a PROXY line with an address that is none") from None
-    return ProxyHeader(
-        end + 1, _endpoint(addresses[0], int(remote_port)), _endpoint(addresses[1], int(local_port))
-    )
-
-
-def _endpoint(address: str, port: int) -> Endpoint:
-    if port > 65535:
-        raise FormatError("a PROXY line with a port above 65535")
-    return Endpoint(address, port)
 
 
 def _maybe_binary(received: bytes) -> ProxyHeader | None:
@@ -96,18 +98,14 @@ def _maybe_binary(received: bytes) -> ProxyHeader | None:
         raise FormatError(f"a PROXY header of version and command {command:#x}")
     if total > LONGEST:
         raise FormatError(f"a PROXY header longer than {LONGEST} bytes")
-    if command == _PROXY and family not in (_UNSPECIFIED, *_ADDRESSES):
+    if command == _PROXY and family not in (*_NAMELESS, *_ADDRESSES):
         raise FormatError(f"a PROXY header of family {family:#x}, which is not TCP")
     if len(received) < total:
         return None
-    if command == _LOCAL or family == _UNSPECIFIED:
+    if command == _LOCAL or family in _NAMELESS:
         return ProxyHeader(total)
     layout = _ADDRESSES[family]
     if length < layout.size:
         raise FormatError("a PROXY header too short for its addresses")
     remote, local, remote_port, local_port = layout.unpack_from(received, _HEAD.size)
-    return ProxyHeader(
-        total,
-        Endpoint(str(ipaddress.ip_address(remote)), remote_port),
-        Endpoint(str(ipaddress.ip_address(local)), local_port),
-    )
+    return ProxyHeader(total, Endpoint.at(remote, remote_port), Endpoint.at(local, local_port))

@@ -19,6 +19,7 @@ def binary(command: int, family: int, payload: bytes) -> bytes:
 
 IPV4 = bytes((192, 0, 2, 7, 192, 0, 2, 1)) + struct.pack("!HH", 56324, 25)
 IPV6 = bytes(15) + b"\x01" + bytes(15) + b"\x02" + struct.pack("!HH", 1, 2)
+TLVS = b"\x04\x00\x03abc" + b"\x20\x00\x05\x01\0\0\0\0"  # NOOP and SSL (section 2.2)
 
 
 def test_a_line_names_the_client() -> None:
@@ -29,8 +30,10 @@ def test_what_follows_the_header_is_not_counted() -> None:
     assert maybe_header(LINE + b"EHLO x\r\n") == LINE_HEADER
 
 
-@pytest.mark.parametrize("whole", [LINE, binary(0x21, 0x11, IPV4), binary(0x20, 0, b"")])
-def test_an_incomplete_header_waits(whole: bytes) -> None:
+@pytest.mark.parametrize(
+    "whole", [LINE, binary(0x21, 0x11, IPV4), binary(0x21, 0x21, IPV6 + TLVS), binary(0x20, 0, b"")]
+)
+def test_an_incomplete_header_waits_for_its_last_byte(whole: bytes) -> None:
     assert [maybe_header(whole[:length]) for length in range(len(whole))] == [None] * len(whole)
     assert maybe_header(whole) is not None
 
@@ -54,9 +57,32 @@ def test_a_binary_header_names_the_client() -> None:
 
 
 def test_a_binary_header_has_extensions_that_are_skipped() -> None:
-    header = binary(0x21, 0x21, IPV6 + b"\x04\x00\x03abc")
+    header = binary(0x21, 0x21, IPV6 + TLVS)
 
-    assert maybe_header(header) == ProxyHeader(len(header), Endpoint("::1", 1), Endpoint("::2", 2))
+    assert maybe_header(header + b"EHLO") == ProxyHeader(len(header), Endpoint("::1", 1), Endpoint("::2", 2))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"PROXY TCP6 ::ffff:192.0.2.7 ::FFFF:C000:201 56324 25\r\n",
+        binary(
+            0x21,
+            0x21,
+            b"".join(bytes(10) + b"\xff\xff" + end for end in (IPV4[:4], IPV4[4:8])) + IPV4[8:],
+        ),
+    ],
+    ids=["line", "binary"],
+)
+def test_an_ipv4_client_told_as_ipv6_is_one_of_ipv4(header: bytes) -> None:
+    assert maybe_header(header) == ProxyHeader(len(header), *LINE_HEADER[1:])
+
+
+@pytest.mark.parametrize(("family", "payload"), [(0x00, b""), (0x00, TLVS), (0x31, bytes(216) + TLVS)])
+def test_a_client_of_no_address_or_of_a_unix_socket_is_not_named(family: int, payload: bytes) -> None:
+    header = binary(0x21, family, payload)
+
+    assert maybe_header(header + b"EHLO") == ProxyHeader(len(header))
 
 
 @pytest.mark.parametrize("family", [0x00, 0x11])
@@ -83,7 +109,11 @@ def test_a_local_command_is_the_proxy_itself(family: int) -> None:
         binary(0x11, 0x11, IPV4),
         binary(0x22, 0x11, IPV4),
         binary(0x21, 0x12, IPV4),
-        binary(0x21, 0x31, bytes(216)),
+        binary(0x21, 0x22, IPV6),
+        binary(0x21, 0x32, bytes(216)),
+        binary(0x21, 0x41, IPV4),
+        b"PROXY TCP6 fe80::1%eth\xff ::2 1 2\r\n",
+        SIGNATURE + b"\x21\x11\xff\xff",
         binary(0x21, 0x11, IPV4[:-1]),
         SIGNATURE + struct.pack("!BBH", 0x21, 0x11, LONGEST),
     ],
