@@ -33,7 +33,7 @@ from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.scram import Keys, make_keys
 from appliance.system import files, log
-from appliance.system.gateways import gateways
+from appliance.system.gateways import anybodys
 from appliance.system.place import Place
 from appliance.system.privileges import IDENTITIES, accept, admits, become, bind_unix, is_root
 from appliance.system.signals import Signals
@@ -76,7 +76,7 @@ class Authd:
 
     def reload(self) -> None:
         """Read the table again; one that cannot be read leaves the old in force."""
-        self._limits.gateways = gateways()
+        self._limits.anybodys = anybodys()
         try:
             table = self._read()
         except Temporary as error:

@@ -81,9 +81,9 @@ def client_name(address: Address | None) -> str:
 class Limits:
     """Counts wrong passwords; nothing here waits, reads or writes."""
 
-    def __init__(self, gateways: Collection[str] = (), clock: Callable[[], float] = time.time) -> None:
-        """`gateways`: addresses that everybody may seem to come from, and that are never limited."""
-        self.gateways = gateways
+    def __init__(self, anybodys: Collection[str] = (), clock: Callable[[], float] = time.time) -> None:
+        """`anybodys`: addresses that everybody may seem to come from, and that are never limited."""
+        self.anybodys = anybodys
         self.is_changed = False
         self._clock = clock
         self._key = secrets.token_bytes(32)
@@ -164,7 +164,7 @@ class Limits:
         return was_limited
 
     def _is_everybody(self, address: Address | None) -> bool:
-        return address is not None and (address.is_loopback or str(address) in self.gateways)
+        return address is not None and (address.is_loopback or str(address) in self.anybodys)
 
     def _mark(self, account: str, password: bytes) -> bytes:
         return hmac.digest(self._key, account.encode("utf-8", "surrogateescape") + b"\0" + password, "sha256")

@@ -9,13 +9,18 @@ from appliance.protocols.proxy import LONGEST, ProxyHeader, maybe_header
 PROXY_SECONDS = 5.0  # haproxy sends it with the connection's first packet
 
 
-async def read_header(connection: socket.socket) -> ProxyHeader:
-    """Give the header; FormatError if the peer sends none, TimeoutError after PROXY_SECONDS."""
+async def read_header(connection: socket.socket) -> ProxyHeader | None:
+    """Give the header, None if the peer goes without a word, as one does who only looks whether we are up.
+
+    FormatError if the peer sends anything else, TimeoutError after PROXY_SECONDS.
+    """
     async with asyncio.timeout(PROXY_SECONDS):
         received = b""
         while True:
             await _readable(connection)
-            seen = connection.recv(LONGEST, socket.MSG_PEEK)
+            seen = _peek(connection)
+            if not seen and not received:
+                return None
             if not seen:
                 raise FormatError("the connection ended before a PROXY header")
             header = maybe_header(received + seen)
@@ -24,6 +29,13 @@ async def read_header(connection: socket.socket) -> ProxyHeader:
             received += connection.recv(wanted)
             if header is not None:
                 return header
+
+
+def _peek(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(LONGEST, socket.MSG_PEEK)
+    except ConnectionResetError:  # haproxy's way to leave after a look
+        return b""
 
 
 async def _readable(connection: socket.socket) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from appliance.formats.outcome import Temporary
 from appliance.system.control import Control
+from appliance.system.gateways import anybodys
 from appliance.system.place import Place
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -22,6 +23,8 @@ class Settings:
     """Connections at a time from one address (one /64 of IPv6); more are closed."""
     proxy_networks: tuple[Network, ...] = ()
     """Where connections begin with a PROXY header, and from nowhere else."""
+    anybodys: frozenset[str] = frozenset()
+    """Addresses that strangers may seem to come from: no reason to relay, nor to turn somebody away."""
     local_host: str = "0"
     """TCPLOCALHOST."""
     recorded: frozenset[str] = frozenset()
@@ -36,6 +39,7 @@ class Settings:
             control.integer("concurrencyincoming", cls.concurrency),
             control.integer("concurrencyperip", cls.concurrency_per_address),
             tuple(_networks(control.lines("proxynetworks") or ())),
+            anybodys(),
             (control.line("me") or b"0").decode("utf-8", "surrogateescape"),
             frozenset(line.decode("ascii", "replace") for line in control.lines("recordio") or ()),
         )

@@ -50,6 +50,7 @@ _GRACE = 2.0  # seconds that sessions have to end after TERM: seven daemons stop
 _LOG_SECONDS = 0.02  # log lines of so long go out together: each write wakes whoever keeps the log
 # What wait(2) says of a process that ended with 100 or 111, as tcpserver's for a connection do.
 _DENIED, _FAILED = 100 << 8, 111 << 8
+_ANYBODYS = " never relays: strangers may seem to come from this address"
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -66,8 +67,10 @@ class Connection:
     transport: asyncio.BaseTransport | None = None
     counted_as: str = ""
     recorder: Recorder | None = None
-    may_relay: bool = True
-    """Not for a proxy that does not name its client: the proxy's own right is not for those behind it."""
+    is_unnamed: bool = False
+    """Whether a proxy does not name its client: it looks whether we are up, or does not know him."""
+    is_anybodys: bool = False
+    """Whether its address may be any stranger's: a gateway's, or a proxy's that does not name its client."""
 
 
 class Server:
@@ -108,7 +111,7 @@ class Server:
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._loop.add_signal_handler(signal.SIGINT, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self.reload)
-        self._say(f"tcpserver: status: {self._slot.total()}/{self._settings.concurrency}")
+        self._say_status()
         self._listen()
         await self._stop.wait()
         self._pause()
@@ -209,7 +212,6 @@ class Server:
         connection = Connection(self._last, bound.listener)
         self._open[connection.number] = connection
         total = self._slot.add(1)
-        self._say(f"tcpserver: status: {total}/{self._settings.concurrency}")
         remote = Endpoint.of(peer)
         if self._settings.is_proxy(remote.address):
             self._start(self._read_proxy(connection, accepted, remote))
@@ -222,12 +224,15 @@ class Server:
         try:
             header = await read_header(accepted)
         except (FormatError, OSError) as error:  # TimeoutError is an OSError
-            reason = str(error) or "no PROXY header in time"
+            reason = f"{str(error) or 'no PROXY header in time'}; proxynetworks has it send one"
+            self._say_status()
             self._say(f"tcpserver: deny {connection.number} proxy {peer.address}: {reason}")
             self._drop(connection, accepted, _DENIED)
             return
-        if header.remote is None:  # the proxy speaks for itself, to see whether we are up
-            connection.may_relay = False
+        if header is None:  # a look whether we are up, every other second: not a line in the log
+            self._drop(connection, accepted, None)
+            return
+        connection.is_unnamed = connection.is_anybodys = header.remote is None
         self._admit(connection, accepted, header.remote or peer, header.local)
 
     def _admit(
@@ -235,8 +240,12 @@ class Server:
     ) -> None:
         """Ask limit and rules, then let the connection have its protocol."""
         peer = Peer(local or _own_end(accepted), remote, self._settings.local_host)
-        connection.counted_as = _counted_as(remote.address)
-        is_crowded = self._slot.opened(connection.counted_as) > self._settings.concurrency_per_address
+        connection.is_anybodys |= remote.address in self._settings.anybodys
+        is_crowded = False
+        if not connection.is_anybodys:
+            connection.counted_as = _counted_as(remote.address)
+            is_crowded = self._slot.opened(connection.counted_as) > self._settings.concurrency_per_address
+        self._say_status()
         self._say(f"tcpserver: pid {connection.number} from {remote.address}")
         rules = self._rules_now(connection.listener.name)
         if is_crowded or rules is None:
@@ -255,14 +264,15 @@ class Server:
     def _obey(self, connection: Connection, accepted: socket.socket, peer: Peer, rules: Rules) -> None:
         rule = rules.of(peer.remote.address, peer.remote_host, peer.user)
         is_listed_only = connection.listener.name in LISTED_ONLY  # to be allowed there is to relay
-        if not rule.allow or (is_listed_only and not connection.may_relay):
-            self._deny(connection, accepted, peer)
+        if not rule.allow or (is_listed_only and connection.is_anybodys):
+            self._deny(connection, accepted, peer, _ANYBODYS * rule.allow)
             return
-        self._say(f"tcpserver: ok {connection.number} {peer.ends()}")
         known = {name: value for name, value in peer.environment().items() if value is not None}
         connection.environment = known | rule.environment
-        if not connection.may_relay:
-            connection.environment.pop("RELAYCLIENT", None)
+        relays = "RELAYCLIENT" in connection.environment and connection.is_anybodys
+        if relays:
+            del connection.environment["RELAYCLIENT"]
+        self._say(f"tcpserver: ok {connection.number} {peer.ends()}{_ANYBODYS * relays}")
         self._start(self._connect(connection, accepted))
 
     def _deny(self, connection: Connection, accepted: socket.socket, peer: Peer, reason: str = "") -> None:
@@ -285,7 +295,8 @@ class Server:
                 ssl_handshake_timeout=None if context is None else tls.HANDSHAKE_SECONDS,
             )
         except OSError as error:  # the peer went away, or does not speak TLS
-            self._say(f"tcpserver: warning: dropping connection {connection.number}: {tls.why(error)}")
+            if not connection.is_unnamed:
+                self._say(f"tcpserver: warning: dropping connection {connection.number}: {tls.why(error)}")
             self._drop(connection, accepted)
         except Exception:  # the top of a connection: whatever is wrong with it, the others go on
             self._say(f"tcpserver: dropping connection {connection.number}: {traceback.format_exc()}")
@@ -296,23 +307,28 @@ class Server:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _drop(self, connection: Connection, accepted: socket.socket, status: int = _FAILED) -> None:
+    def _drop(self, connection: Connection, accepted: socket.socket, status: int | None = _FAILED) -> None:
         accepted.close()
         self._ended(connection, status)
 
-    def _ended(self, connection: Connection, status: int = 0) -> None:
+    def _ended(self, connection: Connection, status: int | None = 0) -> None:
+        """A connection has left; status None: as if it had never come."""
         if self._open.pop(connection.number, None) is None:
             return
         if connection.counted_as:
             self._slot.closed(connection.counted_as)
         total = self._slot.add(-1)
-        self._say(f"tcpserver: end {connection.number} status {status}")
-        self._say(f"tcpserver: status: {total}/{self._settings.concurrency}")
+        if status is not None:
+            self._say(f"tcpserver: end {connection.number} status {status}")
+            self._say_status()
         if self._stop.is_set():
             if not self._open:
                 self._idle.set()
         elif self._paused and total < self._settings.concurrency:
             self._listen()
+
+    def _say_status(self) -> None:
+        self._say(f"tcpserver: status: {self._slot.total()}/{self._settings.concurrency}")
 
     def _say(self, text: str) -> None:
         log.line(text)

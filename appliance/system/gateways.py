@@ -1,10 +1,16 @@
-"""Owns the addresses of this host's gateways: in a container all strangers may seem to come from there."""
+"""Owns the addresses that all strangers may seem to come from: this host's gateways, above all a container's.
+
+Docker's docker-proxy and other engines' forwarders, as for IPv6 or without root, connect in a client's place.
+"""
 
 import ipaddress
+import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from appliance.system.interfaces import ipv4_addresses, ipv6_addresses
 
 _PROC = Path("/proc/net")
 
@@ -12,6 +18,14 @@ _PROC = Path("/proc/net")
 def gateways(folder: Path = _PROC) -> frozenset[str]:
     """The next hops of all routes, as ipaddress writes them; none where it cannot be told (proc(5))."""
     return frozenset([*_of_ipv4(_rows(folder / "route")[1:]), *_of_ipv6(_rows(folder / "ipv6_route"))])
+
+
+def anybodys(environ: Mapping[str, str] = os.environ, folder: Path = _PROC) -> frozenset[str]:
+    """The gateways, and in a container its own addresses, which rootless Podman shows; never loopback's."""
+    found = gateways(folder)
+    if "TOASTER_CONTAINER" in environ:
+        found |= ipv4_addresses().union(map(str, ipv6_addresses()))
+    return frozenset(address for address in found if not ipaddress.ip_address(address).is_loopback)
 
 
 def _rows(path: Path) -> list[list[str]]:

@@ -41,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def found(clock: Clock) -> Limits:
-    return Limits(gateways={"172.17.0.1"}, clock=clock)
+    return Limits(anybodys={"172.17.0.1"}, clock=clock)
 
 
 def guess(found: Limits, times: int, address: bytes = b"192.0.2.66", user: bytes | None = None) -> list[str]:

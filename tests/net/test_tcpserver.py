@@ -3,22 +3,23 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from appliance.formats.outcome import Temporary
 from appliance.formats.tcprules import compile_rules
-from appliance.net import tcpserver, tls
+from appliance.net import proxied, tcpserver, tls
 from appliance.net.tcpserver import Connection, Listener, Server, Settings
-from appliance.protocols.proxy import Endpoint
+from appliance.protocols.proxy import SIGNATURE, Endpoint
 from appliance.system.place import Place
 from tests.support.certificate import self_signed
 from tests.support.nameserver import NameServer, Records
 
 PROXY = b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 25\r\n"
+LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
 
 
 class Echo(asyncio.Protocol):
@@ -46,6 +47,7 @@ class Rig:
     accept: Callable[[Connection], asyncio.BaseProtocol] = Echo
     certificate: Path | None = None
     name: str = "smtp"
+    anybodys: Collection[str] = ()
     server: Server = field(init=False)
     port: int = field(init=False)
 
@@ -66,7 +68,8 @@ class Rig:
         bound = tcpserver.bind([Listener(self.name, "127.0.0.1", 0, pem is not None)])
         context = None if pem is None else tls.server_context(pem, pem)
         self.port = bound[0].listener.port
-        self.server = Server(bound, self.accept, Settings.read(self.place), context)
+        settings = replace(Settings.read(self.place), anybodys=frozenset(self.anybodys))
+        self.server = Server(bound, self.accept, settings, context)
         running = asyncio.create_task(self.server.run())
         try:
             yield self
@@ -269,7 +272,111 @@ def test_a_proxy_without_a_header_is_dropped(rig: Rig, capfd: pytest.CaptureFixt
 
     play(rig, story)
 
-    assert "tcpserver: deny 1 proxy 127.0.0.1: the connection does not begin" in capfd.readouterr().err
+    told = (
+        "tcpserver: deny 1 proxy 127.0.0.1: the connection does not begin with a PROXY header; proxynetworks"
+    )
+    assert told in capfd.readouterr().err
+
+
+def test_a_proxy_that_sends_half_a_header_gives_its_place_back(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(proxied, "PROXY_SECONDS", 0.05)
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+
+    async def story() -> None:
+        assert b"" == await rig.ask(PROXY[:20], until_end=True)
+        assert 0 == rig.server._slot.total()
+
+    play(rig, story)
+
+    assert "deny 1 proxy 127.0.0.1: no PROXY header in time; proxynetworks has it" in capfd.readouterr().err
+
+
+def test_a_proxy_that_looks_whether_we_are_up_leaves_no_line(
+    rig: Rig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+
+    async def story() -> None:
+        async with peer(rig):
+            while not rig.server._slot.total():
+                await asyncio.sleep(0.005)
+        while rig.server._slot.total():
+            await asyncio.sleep(0.005)
+
+    play(rig, story)
+
+    assert 1 == len(capfd.readouterr().err.splitlines())  # the status of the start
+
+
+def test_a_proxys_own_look_at_a_port_of_tls_is_no_warning(
+    rig: Rig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+    rig.certificate = self_signed(rig.folder / "pem", "mx.test")
+
+    async def story() -> None:
+        for header in (LOCAL, PROXY):
+            async with peer(rig) as (_, writer):
+                writer.write(header)
+                while not rig.server._open or not rig.server._slot.total():
+                    await asyncio.sleep(0.005)
+            while rig.server._slot.total():
+                await asyncio.sleep(0.005)
+
+    play(rig, story)
+
+    warnings = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
+    assert ["tcpserver: warning: dropping connection 2:"] == [
+        line[line.find("tcp") :][:42] for line in warnings
+    ]
+
+
+def test_connections_of_strangers_who_share_an_address_are_not_counted_as_one_client(rig: Rig) -> None:
+    rig.control = {"concurrencyperip": "1\n", "proxynetworks": "127.0.0.2\n"}
+    rig.anybodys = {"127.0.0.3"}
+
+    async def story() -> None:
+        for source, said in (("127.0.0.2", LOCAL), ("127.0.0.2", b"PROXY UNKNOWN\r\n"), ("127.0.0.3", b"")):
+            async with peer(rig, source) as (reader, writer):
+                writer.write(said)
+                assert await reader.readline()
+                assert await rig.ask(said, source=source)
+        async with peer(rig) as (reader, _):
+            assert await reader.readline()
+            assert b"" == await rig.ask(until_end=True)
+
+    play(rig, story)
+
+
+@pytest.mark.parametrize("name", ["smtp", "qmqp"])
+def test_an_address_that_strangers_share_never_relays(
+    rig: Rig, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig.name, rig.rules, rig.anybodys = name, b'127.0.0.:allow,RELAYCLIENT=""\n', {"127.0.0.3"}
+
+    async def story() -> None:
+        for source, relays in (("127.0.0.1", True), ("127.0.0.3", False)):
+            heard = await rig.ask(source=source, until_end=not relays and name == "qmqp")
+            assert relays == (b"RELAYCLIENT=" in heard)
+            assert (relays or name == "smtp") == (heard != b"")
+
+    play(rig, story)
+
+    [line] = [line for line in capfd.readouterr().err.splitlines() if "never relays" in line]
+    assert f" {'ok' if name == 'smtp' else 'deny'} 2 " in line
+    assert line.endswith(" never relays: strangers may seem to come from this address")
+
+
+def test_a_client_that_a_proxy_names_is_no_stranger_behind_the_proxys_gateway(rig: Rig) -> None:
+    rig.control, rig.anybodys = {"proxynetworks": "127.0.0.1\n"}, {"127.0.0.1"}
+    rig.rules = b'192.0.2.7:allow,RELAYCLIENT=""\n'
+
+    async def story() -> None:
+        assert b" RELAYCLIENT= " in b" " + await rig.ask(PROXY)
+
+    play(rig, story)
 
 
 def test_a_proxy_header_from_elsewhere_is_not_believed(rig: Rig) -> None:

@@ -1,10 +1,12 @@
 """Owns the tests of the addresses of this host's gateways."""
 
+import ipaddress
 from pathlib import Path
 
 import pytest
 
-from appliance.system.gateways import gateways
+from appliance.system import gateways as module
+from appliance.system.gateways import anybodys, gateways
 
 ROUTE = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -32,3 +34,15 @@ def test_a_host_without_routes_has_none(tmp_path: Path) -> None:
 
 def test_this_host_can_be_asked() -> None:
     assert "" not in gateways()
+
+
+@pytest.mark.skipif("__import__('sys').byteorder != 'little'", reason="proc has the host's byte order")
+def test_in_a_container_its_own_addresses_are_anybodys_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ipv4_addresses", lambda: frozenset({"127.0.0.1", "10.0.2.100"}))
+    monkeypatch.setattr(module, "ipv6_addresses", lambda: frozenset({ipaddress.IPv6Address("::1")}))
+    (tmp_path / "route").write_text(ROUTE)
+
+    assert {"172.17.0.1"} == anybodys({}, tmp_path)
+    assert {"172.17.0.1", "10.0.2.100"} == anybodys({"TOASTER_CONTAINER": "1"}, tmp_path)
