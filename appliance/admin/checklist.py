@@ -51,18 +51,22 @@ def is_new(place: Place, login: Login) -> bool:
 
 def send_command(listener: Listener, to: str) -> str:
     """A command that hands in a first message: by swaks, or by curl where that is missing."""
-    sender = "somebody@outside.test"
+    sender, where = "somebody@outside.test", _where(listener)
     if shutil.which("swaks"):
-        return f"swaks --server {listener.host}:{listener.port} --from {sender} --to {to}"
+        return f"swaks --server {where} --from {sender} --to {to}"
     message = rf"From: {sender}\r\nTo: {to}\r\nSubject: first\r\n\r\nHello.\r\n"
-    url = f"smtp://{listener.host}:{listener.port}"
-    return f"printf '{message}' | curl -sS {url} --mail-from {sender} --mail-rcpt {to} -T -"
+    return f"printf '{message}' | curl -sS smtp://{where} --mail-from {sender} --mail-rcpt {to} -T -"
 
 
 def fetch_command(listener: Listener, login: Login) -> str:
     """A command that fetches the first message of a mailbox."""
     user = shlex.quote(f"{login.mailbox}:{login.password}")
-    return f"curl -sS pop3://{listener.host}:{listener.port}/1 --user {user}"
+    return f"curl -sS pop3://{_where(listener)}/1 --user {user}"
+
+
+def _where(listener: Listener) -> str:
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return f"{host}:{listener.port}"
 
 
 def wait(asked: health.Asked, seconds: float) -> list[str]:

@@ -31,7 +31,16 @@ def format_received(client: Client, by: bytes, protocol: bytes, epoch: int) -> b
     parts.append(b" (")
     if client.info is not None:
         parts += [_safe(client.info), b"@"]
-    parts += [_safe(client.ip), b")\n  by ", _safe(by), b" with ", protocol, b"; ", _date(epoch), b"\n"]
+    parts += [
+        _safe(_shown(client.ip)),
+        b")\n  by ",
+        _safe(by),
+        b" with ",
+        protocol,
+        b"; ",
+        _date(epoch),
+        b"\n",
+    ]
     return b"".join(parts)
 
 
@@ -43,7 +52,7 @@ def format_submitted(by: bytes, protocol: bytes, epoch: int) -> bytes:
 def format_mended(client: Client, epoch: int) -> bytes:
     """Write the line of a message that was mended, as ofmipd does."""
     who = b"" if client.info is None else _NO_WORD.sub(b"?", client.info) + b"@"
-    who += _NO_WORD.sub(b"?", client.ip)
+    who += _NO_WORD.sub(b"?", _shown(client.ip))
     return b"Received: (ofmipd " + who + b"); " + _date(epoch) + b"\n"
 
 
@@ -60,6 +69,11 @@ def format_return_path(sender: bytes) -> bytes:
 def format_delivered_to(recipient: bytes) -> bytes:
     """Write the line by which a delivery knows a message that comes back to it."""
     return b"Delivered-To: %s\n" % recipient.replace(b"\n", b"_")
+
+
+def _shown(ip: bytes) -> bytes:
+    """An address of IPv4 as qmail-smtpd writes it, one of IPv6 as RFC 5321 4.4 has it."""
+    return b"[IPv6:%s]" % ip if b":" in ip else ip
 
 
 def _safe(text: bytes) -> bytes:

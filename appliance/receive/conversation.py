@@ -206,7 +206,7 @@ class Conversation:
         return replies.SENDER_OK
 
     def _rewritten(self, address: bytes) -> bytes:
-        return self._desk.policy.with_local_name(address, self._terms.own_literals)
+        return self._desk.policy.with_local_name(address, self._terms.own)
 
     def _sender(self, address: bytes) -> bytes | Reply:
         """Who sends if a peer says that address, or why that cannot be told."""

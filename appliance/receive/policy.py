@@ -9,6 +9,7 @@ from typing import NamedTuple
 from appliance.formats.assign import lookup
 from appliance.formats.autoturn import Turn, parse_turns
 from appliance.formats.cdb import Cdb
+from appliance.formats.literal import parse_literal
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.rewrite import Rewriter
 from appliance.protocols.smtp_limits import Limits
@@ -28,8 +29,8 @@ class Terms(NamedTuple):
     """Appended to each recipient, which then is not asked for in rcpthosts; None: no RELAYCLIENT."""
     databytes: int
     """The longest text in bytes with LF line ends; 0 is no limit."""
-    own_literals: frozenset[bytes]
-    """Address literals that are this host."""
+    own: frozenset[str]
+    """Addresses that are this host, if a literal has them."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Policy:
         return Terms(
             None if relay is None else relay.encode("utf-8", "surrogateescape"),
             self.databytes if databytes is None else _leading_number(databytes),
-            frozenset((b"[127.0.0.1]", b"[%s]" % environment.get("TCPLOCALIP", "127.0.0.1").encode())),
+            frozenset(("127.0.0.1", environment.get("TCPLOCALIP", "127.0.0.1"))),
         )
 
     def is_bad_sender(self, sender: bytes) -> bool:
@@ -133,10 +134,10 @@ class Policy:
             return True  # lspawn has the sentence for it
         return self.has_quotas or found is None or bool(found.dash or found.ext)
 
-    def with_local_name(self, address: bytes, own_literals: frozenset[bytes]) -> bytes:
+    def with_local_name(self, address: bytes, own: frozenset[str]) -> bytes:
         """user@[an address of this host] as user@localiphost."""
         local, at, domain = address.rpartition(b"@")
-        return local + at + self.localiphost if domain in own_literals and at else address
+        return local + at + self.localiphost if at and parse_literal(domain) in own else address
 
 
 def _lowered(lines: Iterable[bytes]) -> frozenset[bytes]:

@@ -8,6 +8,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from appliance.formats.literal import parse_literal
+
 _RELAY = re.compile(rb"(\[[^]]*\]|[^:]*)(?::(\d+)?.*)?", re.DOTALL)
 
 
@@ -43,10 +45,7 @@ def parse_relay(text: bytes) -> Route:
 @lru_cache(1024)
 def literal_of(host: bytes) -> str | None:
     """The address a host is written as: `1.2.3.4`, `[1.2.3.4]`, `[IPv6:::1]` (RFC 5321 4.1.3), `[::1]`."""
-    text = host.decode("ascii", "replace")
-    if text.startswith("[") and text.endswith("]"):
-        text = re.sub("^ipv6:", "", text[1:-1], flags=re.IGNORECASE)
     try:
-        return str(ipaddress.ip_address(text))
+        return parse_literal(host) or str(ipaddress.ip_address(host.decode("ascii", "replace")))
     except ValueError:
         return None

@@ -66,6 +66,17 @@ def test_without_swaks_curl_hands_in_the_first_message(monkeypatch: pytest.Monke
     assert "| curl -sS smtp://127.0.0.1:2025 --mail-from" in command
 
 
+def test_an_address_of_ipv6_stands_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    login = Login("alice@example.test", "abc", Path("/x"))
+
+    send = checklist.send_command(SMTP._replace(host="::1"), login.mailbox)
+    fetch = checklist.fetch_command(POP3._replace(host="::1"), login)
+
+    assert " smtp://[::1]:2025 " in send
+    assert " pop3://[::1]:2110/1 " in fetch
+
+
 def test_swaks_hands_it_in_where_it_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "swaks").write_text("")
     (tmp_path / "swaks").chmod(0o755)

@@ -36,12 +36,20 @@ def test_a_client_of_whom_nothing_is_known_is_unknown() -> None:
     assert line(Client()).startswith(b"Received: from unknown (unknown)\n  by mx.lab.test with SMTP; ")
 
 
+def test_an_address_of_ipv6_is_shown_as_a_literal() -> None:
+    client = Client(b"2001:db8::7", helo=b"[IPv6:2001:db8::7]", info=b"joe")
+
+    assert line(client).startswith(
+        b"Received: from unknown (HELO [IPv6:2001:db8::7]) (joe@[IPv6:2001:db8::7])\n  by "
+    )
+
+
 def test_the_line_of_a_message_that_was_mended() -> None:
     date = b"22 Nov 2026 23:27:52 -0000\n"
 
     assert b"Received: (ofmipd 192.0.2.7); " + date == format_mended(CLIENT, EPOCH)
     named = Client(b"2001:db8::1", info=b"a (b)@c\\d \xff;_")
-    assert b"Received: (ofmipd a??b??c?d??;_@2001:db8::1); " + date == format_mended(named, EPOCH)
+    assert b"Received: (ofmipd a??b??c?d??;_@[IPv6:2001:db8::1]); " + date == format_mended(named, EPOCH)
 
 
 def test_what_comes_from_the_network_is_made_safe() -> None:

@@ -123,7 +123,16 @@ def test_relayclient_may_be_empty(tmp_path: Path, variable: str | None, expected
 def test_an_own_address_stands_for_localiphost(tmp_path: Path, address: bytes, expected: bytes) -> None:
     found = policy(tmp_path, localiphost="lab.test\n")
 
-    assert expected == found.with_local_name(address, found.terms({"TCPLOCALIP": "192.0.2.1"}).own_literals)
+    assert expected == found.with_local_name(address, found.terms({"TCPLOCALIP": "192.0.2.1"}).own)
+
+
+@pytest.mark.parametrize("literal", [b"[IPv6:2001:db8::1]", b"[ipv6:2001:DB8:0:0::1]"])
+def test_an_own_address_of_ipv6_stands_for_localiphost_too(tmp_path: Path, literal: bytes) -> None:
+    found = policy(tmp_path, localiphost="lab.test\n")
+
+    for local, expected in (("2001:db8::1", b"joe@lab.test"), ("2001:db8::2", b"joe@" + literal)):
+        own = found.terms({"TCPLOCALIP": local}).own
+        assert expected == found.with_local_name(b"joe@" + literal, own)
 
 
 def test_what_is_rewritten_to_a_remote_address_is_another_hosts_to_know(tmp_path: Path) -> None:
