@@ -8,6 +8,9 @@ from appliance.protocols.proxy import LONGEST, ProxyHeader, maybe_header
 
 PROXY_SECONDS = 5.0  # haproxy sends it with the connection's first packet
 
+UNNAMED = b"PROXY UNKNOWN\r\n"
+"""What who connects from a proxy's network, but is none, says in front."""
+
 
 async def read_header(connection: socket.socket) -> ProxyHeader | None:
     """Give the header, None if the peer goes without a word, as one does who only looks whether we are up.

@@ -1,5 +1,7 @@
 """Owns the tests of the health check."""
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,45 @@ def test_qmtp_and_qmqp_are_well_if_they_let_go_in_silence(environ: dict[str, str
     ] == ended.err.splitlines()
 
 
+def test_ofmip_is_well_if_it_greets_or_is_not_for_us(environ: dict[str, str]) -> None:
+    with scripted(b"220 mail ESMTP\r\n") as greets, scripted() as denies, scripted(b"no\r\n") as strange:
+        with_listeners(environ, *(f"ofmip:127.0.0.1:{port}" for port in (greets, denies, strange)))
+        ended = run("health", environ)
+
+    assert [f"ofmip at 127.0.0.1 port {strange}: no"] == ended.err.splitlines()
+
+
+def test_who_sends_the_mail_that_waits_is_asked_if_some_may_wait(
+    environ: dict[str, str], run_folder: Path
+) -> None:
+    with_listeners(environ)
+    assert 0 == run("health", environ).code
+    Path(environ["TOASTER_HOME"], "control", "autoturn").write_text("ppp.test:192.0.2.9:192.0.2.9\n")
+
+    ended = run("health", environ)
+
+    assert f"autoturn at {run_folder}/autoturn.sock: No such file or directory\n" == ended.err
+
+
+def test_a_check_from_a_proxys_network_begins_with_a_proxy_header(environ: dict[str, str]) -> None:
+    Path(environ["TOASTER_HOME"], "control", "proxynetworks").write_text("127.0.0.0/8\n")
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with_listeners(environ, f"qmtp:127.0.0.1:{listening.getsockname()[1]}")
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                heard.append(connection.recv(100))
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        ended = run("health", environ)
+        answering.join(30)
+
+    assert ([b"PROXY UNKNOWN\r\n"], 0) == (heard, ended.code)
+
+
 def test_a_listener_that_begins_with_tls_is_left_to_its_twin(environ: dict[str, str]) -> None:
     with_listeners(environ, "pop3s:0.0.0.0:1:tls", "submissions:0.0.0.0:1:tls")
 
@@ -103,16 +144,16 @@ def test_a_place_where_nothing_is_rendered_is_not_well(tmp_path: Path) -> None:
     assert 1 == run("health", {"TOASTER_HOME": str(tmp_path)}).code
 
 
-@pytest.mark.parametrize(("socket", "name"), [("queue.sock", "send"), ("authd.sock", "authd")])
+@pytest.mark.parametrize(("file", "name"), [("queue.sock", "send"), ("authd.sock", "authd")])
 def test_who_stands_behind_the_listeners_is_asked_as_well(
-    environ: dict[str, str], run_folder: Path, socket: str, name: str
+    environ: dict[str, str], run_folder: Path, file: str, name: str
 ) -> None:
     with_listeners(environ)
-    (run_folder / socket).unlink()
+    (run_folder / file).unlink()
 
     ended = run("health", environ)
 
-    assert (1, f"{name} at {run_folder}/{socket}: No such file or directory\n") == (ended.code, ended.err)
+    assert (1, f"{name} at {run_folder}/{file}: No such file or directory\n") == (ended.code, ended.err)
 
 
 def test_what_authd_runs_is_no_listener(environ: dict[str, str]) -> None:
