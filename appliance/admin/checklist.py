@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from appliance.admin import certificates, checkout, health
+from appliance.admin import certificates, checkout, gateways, health
 from appliance.net.listeners import Listener
 from appliance.site import passwords
 from appliance.system.place import Place
@@ -110,7 +110,8 @@ def title(faults: list[str]) -> str:
 def advice(environ: Mapping[str, str]) -> str:
     """What to do next."""
     if checkout.in_container(environ):
-        return "Next: edit config.yaml, then  docker compose exec toaster toaster apply"
+        following = "Next: edit config.yaml, then  docker compose exec toaster toaster apply"
+        return gateways.advice(environ) + following
     command = Path(environ["TOASTER_HOME"]).parent / "toaster"
     who = "each under its user" if is_root() else "all as one user"
     return (

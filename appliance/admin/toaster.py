@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appliance.admin import checkout, output
+from appliance.admin import checkout, gateways, output
 from appliance.admin.apply import apply
 from appliance.admin.context import Context, config_option, json_option, load_or_exit
 from appliance.admin.difference import diff
@@ -52,7 +52,7 @@ def check(context: Context, config: Path | None, as_json: bool) -> None:
     """
     context = context.with_config(config)
     site = load_or_exit(context, as_json=as_json)
-    doubts = list(certificates.doubts(site, context.place))
+    doubts = [*certificates.doubts(site, context.place), *gateways.doubts(site, context.environ)]
     if as_json:
         output.as_json({"config": str(context.place.config), "faults": [], "doubts": doubts})
         return
