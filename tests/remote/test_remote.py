@@ -30,15 +30,22 @@ from tests.support.certificate import self_signed, server_context
 from tests.support.nameserver import NameServer, Records
 from tests.support.nexthop import LEAVE, NextHop
 from tests.support.ports import free_ports
+from tests.support.silent import silent
 
 RECORDS: Records = {
     "far.test": {"MX": ["10 a.test", "20 b.test"]},
     "a.test": {"A": ["127.0.0.2"]},
     "b.test": {"A": ["127.0.0.3"]},
     "bare.test": {"A": ["127.0.0.2"]},
+    "six.test": {"AAAA": ["::1"]},
+    "both.test": {"A": ["127.0.0.2"], "AAAA": ["::1"]},
+    "six-first.test": {"MX": ["10 six.test", "20 b.test"]},
 }
 MESSAGE = Message(2, b"a\n")
 NOBODY = Hosts(frozenset(), ipv6=False)
+OURS = Hosts(frozenset({"127.0.0.1"}), ipv6=False)
+BOTH = Hosts(frozenset({"127.0.0.1"}), ipv6=True)
+SHORT_S = 1
 Story = Callable[[Remote], Awaitable[None]]
 
 
@@ -48,15 +55,16 @@ def tell(
     routes: dict[bytes, bytes] | None = None,
     connections: int = 20,
     smarthosts: dict[bytes, Smarthost] | None = None,
+    hosts: Hosts = OURS,
+    timeout_connect: int = 5,
 ) -> None:
     """Run a story with a Remote whose next hops listen on that port, by MX of RECORDS, or as it is told."""
-    hosts = Hosts(frozenset({"127.0.0.1"}), ipv6=False)
     settings = Settings(
         b"mx.lab.test",
         routes or {},
         hosts,
         port=port,
-        timeout_connect=5,
+        timeout_connect=timeout_connect,
         timeout_remote=5,
         connections=connections,
         smarthosts=smarthosts or {},
@@ -94,6 +102,61 @@ def test_the_next_exchanger_gets_it_if_nobody_answers_at_the_best() -> None:
 
     with NextHop(at=("127.0.0.3", 0)) as second:
         tell(story, second.port)
+
+
+def test_a_host_that_has_nothing_but_ipv6_gets_its_mail() -> None:
+    async def story(remote: Remote) -> None:
+        assert b"::1 accepted message." in (await deliver(remote, b"joe@six.test")).text
+
+    with NextHop(at=("::1", 0)) as six:
+        tell(story, six.port, hosts=BOTH)
+
+
+@pytest.mark.parametrize("host", [b"both.test", b"six-first.test"])
+def test_a_host_is_reached_by_the_address_that_answers(host: bytes) -> None:
+    async def story(remote: Remote) -> None:
+        assert Verdict.DONE is (await deliver(remote, b"joe@" + host)).verdict
+
+    for address in ("::1", "127.0.0.2" if host == b"both.test" else "127.0.0.3"):
+        with NextHop(at=(address, 0)) as only:
+            tell(story, only.port, hosts=BOTH)
+            assert 1 == only.connections
+
+
+def test_mail_for_ourselves_over_ipv6_never_leaves() -> None:
+    async def story(remote: Remote) -> None:
+        assert Report(Verdict.NEVER, sentences.OURSELVES) == await deliver(remote, b"joe@six.test")
+        assert Report(Verdict.NEVER, sentences.OURSELVES) == await deliver(remote, b"joe@[IPv6:::1]")
+        assert Report(Verdict.NEVER, sentences.OURSELVES) == await deliver(remote, b"joe@[IPv6:::]")
+
+    tell(story, 25, hosts=Hosts(frozenset({"::1"}), ipv6=True))
+
+
+def test_an_exchanger_that_is_dead_over_ipv6_costs_its_second_wait_and_then_none() -> None:
+    """Two timeouts, two minutes apart, leave an address alone for an hour (qmail-tcpto(8))."""
+    waits: list[float] = []
+
+    async def story(remote: Remote) -> None:
+        remote._timeouts.timed_out("::1", time.time() - 121)
+        for _ in range(2):
+            began = time.monotonic()
+            assert b"127.0.0.3 accepted message." in (await deliver(remote, b"joe@six-first.test")).text
+            waits.append(time.monotonic() - began)
+            remote.pool.close_idle()
+
+    with silent(("::1", 0)) as port, NextHop(at=("127.0.0.3", port)):
+        tell(story, port, hosts=BOTH, timeout_connect=SHORT_S)
+
+    assert [True, False] == [wait >= SHORT_S for wait in waits]
+
+
+def test_a_smarthost_may_be_an_address_of_ipv6() -> None:
+    async def story(remote: Remote) -> None:
+        assert b"::1 accepted message." in (await deliver(remote)).text
+
+    with NextHop(at=("::1", 0)) as sink:
+        host = Smarthost(b"[::1]:%d" % sink.port, Encryption.OPTIONAL)
+        tell(story, 25, smarthosts={b"": host})
 
 
 def test_an_exchanger_that_answers_but_will_not_talk_ends_the_search() -> None:
