@@ -187,6 +187,26 @@ def test_a_rule_for_a_host_has_its_name_looked_up(
     assert " five.test:127.0.0.5::" in capfd.readouterr().err
 
 
+def test_a_rule_for_a_host_is_for_whom_a_proxy_names(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.control = {"proxynetworks": "127.0.0.0/8\n"}
+    rig.rules = b'=seven.test:allow,FOO="host"\n:deny\n'
+
+    async def story() -> None:
+        for header in (PROXY, b"PROXY TCP6 2001:db8::7 ::1 56324 25\r\n"):
+            assert b"FOO=host " in await rig.ask(header)
+        assert b"" == await rig.ask(PROXY.replace(b".7", b".8", 1), until_end=True)
+
+    six = "7" + ".0" * 23 + ".8.b.d.0.1.0.0.2.ip6.arpa"
+    records: Records = {
+        "7.2.0.192.in-addr.arpa": {"PTR": ["seven.test"]},
+        six: {"PTR": ["seven.test"]},
+        "seven.test": {"A": ["192.0.2.7"], "AAAA": ["2001:db8::7"]},
+    }
+    with NameServer(records) as names:
+        monkeypatch.setenv("TOASTER_NAMESERVER", names.at)
+        play(rig, story)
+
+
 def test_without_a_rule_for_a_host_nobody_asks_for_names(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         assert await rig.ask()
