@@ -1,5 +1,7 @@
 """Owns a change of config.yaml while the appliance runs: sessions go on, new mailboxes receive."""
 
+import contextlib
+import poplib
 import smtplib
 import sys
 from collections.abc import Iterator
@@ -59,6 +61,29 @@ def test_the_command_tells_how_it_goes(own: Site) -> None:
     assert all(name in status for name in ("smtpd", "send", "lspawn", "rspawn", "authd", "popup", "pop3d"))
     assert "alice" in own.toaster("route", "sales@example.test")
     assert "hostname" in own.toaster("schema")
+
+
+def test_tls_is_taken_up_although_no_port_changes(own: Site) -> None:
+    closed = "listen: {submission: null, submissions: null, pop3s: null}\n"
+
+    for tls, is_offered in (("", False), ("tls: generate\n", True), ("", False)):
+        (own.folder / "config.yaml").write_text(CONFIG + closed + tls)
+        own.toaster("apply")
+
+        wait_for(partial(offers_tls, own, is_offered), 60)
+
+
+def offers_tls(own: Site, expected: bool) -> bool:
+    """Whether SMTP and POP3 offer TLS, or not, as it is expected."""
+    try:
+        with (
+            smtplib.SMTP("127.0.0.1", own.port(SMTP), "client.test", 30) as smtp,
+            contextlib.closing(poplib.POP3("127.0.0.1", own.port(POP3), 30)) as pop3,
+        ):
+            smtp.ehlo()
+            return expected == smtp.has_extn("starttls") == ("STLS" in pop3.capa())
+    except (OSError, smtplib.SMTPServerDisconnected, poplib.error_proto):
+        return False  # they are being started anew
 
 
 def test_passwords_are_applied_wherever_they_are_known(own: Site) -> None:
