@@ -1,7 +1,21 @@
-# Two stages: the first fills /opt/toaster with what requirements.lock names, the second is Debian, Python and that folder.
-FROM debian:trixie-slim AS libraries
+# Three stages: Debian with Python; /opt/toaster, filled with what requirements.lock names; the first with that folder.
+FROM debian:trixie-slim AS python
+# A daemon keeps the byte code of its modules in memory: here it has no docstrings, no assert and no columns. It bears
+# the plain name, so whoever starts Python, however, finds it, and programs of .qmail files keep their own assert.
+# Compiled here, since the container's root file system is read-only. "unchecked": sources never change below it.
+RUN printf '%s\n' '#!/bin/sh -e' \
+      '/usr/bin/python3 -OO -X no_debug_ranges -m compileall -qf --invalidation-mode unchecked-hash "$@"' \
+      'find "$@" -name "*.opt-2.pyc" | while read -r f; do mv "$f" "${f%.opt-2.pyc}.pyc"; done' \
+      > /usr/local/bin/compile-small \
+ && chmod 755 /usr/local/bin/compile-small \
+ && apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates openssl python3 \
+ && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
+ && compile-small /usr/lib/python3.*
+
+FROM python AS libraries
 RUN apt-get update \
- && apt-get install -y --no-install-recommends binutils ca-certificates python3 python3-venv \
+ && apt-get install -y --no-install-recommends binutils python3-venv \
  && python3 -m venv /opt/pip \
  && python3 -m venv --without-pip /opt/toaster
 COPY requirements.lock /opt/
@@ -12,13 +26,12 @@ RUN /opt/pip/bin/pip --python /opt/toaster/bin/python install \
  && find /opt/toaster -name '*.so' -exec strip --strip-unneeded {} +
 COPY appliance /opt/toaster/app/appliance
 COPY templates /opt/toaster/app/templates
-# Compiled here, since the container's root file system is read-only. "unchecked": sources never change below it.
-RUN /opt/toaster/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/toaster
+# What `toaster --help` and `toaster schema` print are docstrings; no daemon imports them.
+RUN compile-small /opt/toaster \
+ && /usr/bin/python3 -X no_debug_ranges -m compileall -qf --invalidation-mode unchecked-hash \
+      /opt/toaster/app/appliance/admin /opt/toaster/app/appliance/site
 
-FROM debian:trixie-slim
-RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates openssl python3 \
- && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+FROM python
 # qmail's users and groups by number (appliance/system/privileges.py), and the one whom mailboxes belong to.
 RUN printf '%s\n' nofiles:x:2107: qmail:x:2108: vmail:x:5000: >> /etc/group \
  && printf '%s\n' \

@@ -147,6 +147,26 @@ def test_files_functions_and_parameter_lists_are_short() -> None:
     assert {} == faults(too_large)
 
 
+def asserted(module: Module) -> list[str]:
+    """What is asserted beyond a type: that a value is there, or of a class."""
+    tests = [node.test for node in ast.walk(module.tree) if isinstance(node, ast.Assert)]
+    return [
+        text
+        for text in map(ast.unparse, tests)
+        if not re.fullmatch(r"isinstance\(.*\)|\S+ is not None", text)
+    ]
+
+
+def test_an_assert_tells_the_type_checker_and_nobody_else() -> None:
+    assert {} == faults(asserted)  # the image is compiled without
+
+
+def test_no_text_is_a_docstring_where_the_image_has_none() -> None:
+    keep = ("admin", "site")
+
+    assert [] == [m.name for m in MODULES if m.folder not in keep and re.search("__doc__|getdoc", m.text)]
+
+
 def test_names_are_words_of_mail_and_not_words_that_fit_any_program() -> None:
     assert {} == faults(empty_names)
 

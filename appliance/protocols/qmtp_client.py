@@ -43,7 +43,8 @@ class QmtpClient:
         """The bytes before a message of that size; FormatError for an address with control bytes."""
         for address in (envelope.sender, *envelope.recipients):
             check_address(address)
-        assert self.ready
+        if not self.ready:
+            raise RuntimeError("the package before is not done with")
         self.responses, self._awaited = [], 0
         self._missing = size
         recipients = b"".join(format_netstring(recipient) for recipient in envelope.recipients)

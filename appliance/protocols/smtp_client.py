@@ -143,7 +143,7 @@ class SmtpClient:
 
     def tls_started(self) -> None:
         """Begin anew on the encrypted connection: nothing said in the clear counts now (RFC 3207 4.2)."""
-        assert self.state is State.TLS
+        self._must_be(State.TLS)
         self.state = State.HELLO
         self.encrypted = True
         self.extensions = {}
@@ -151,12 +151,13 @@ class SmtpClient:
 
     def log_in(self, login: Login) -> None:
         """Say who we are; READY follows, or OVER with an answer of the stage AUTH without the password."""
-        assert self.may_log_in
-        assert self._mechanism is not None
+        mechanism = self._mechanism
+        if mechanism is None or not self.may_log_in:
+            raise RuntimeError("a password in the clear, or for nobody")
         self._leave_ready(State.LOGIN)
         self._login = login
-        self._responses = deque(sasl.responses(self._mechanism, login))
-        self._say(_Command(Stage.AUTH, b"AUTH " + self._mechanism))
+        self._responses = deque(sasl.responses(mechanism, login))
+        self._say(_Command(Stage.AUTH, b"AUTH " + mechanism))
 
     def start(self, transaction: Transaction) -> list[Answered]:
         """Begin an envelope; gives what needs no asking. FormatError for an address with control bytes."""
@@ -177,12 +178,12 @@ class SmtpClient:
 
     def body(self, block: bytes) -> None:
         """Send a block of the message, cut anywhere; its lines end with LF."""
-        assert self.state is State.BODY
+        self._must_be(State.BODY)
         self._out.append(self._transparency.encode(block))
 
     def end(self) -> list[Answered]:
         """End the message; FormatError, and no dot, if its last line is partial: drop the connection."""
-        assert self.state is State.BODY
+        self._must_be(State.BODY)
         self._out.append(self._transparency.end())
         self._mid_message = self._open = False
         if self._early is None:
@@ -203,8 +204,12 @@ class SmtpClient:
     def _mechanism(self) -> bytes | None:
         return sasl.mechanism_of(self.extensions.get(b"AUTH", b""))
 
+    def _must_be(self, state: State) -> None:
+        if self.state is not state:
+            raise RuntimeError(f"the dialogue is at {self.state.name}, not at {state.name}")
+
     def _leave_ready(self, state: State) -> None:
-        assert self.state is State.READY
+        self._must_be(State.READY)
         self.state = state
 
     def _refuse_clear_text_behind_starttls(self) -> None:

@@ -393,8 +393,20 @@ def test_a_refusal_that_repeats_the_password_is_answered_without_it() -> None:
 def test_in_the_clear_nobody_logs_in() -> None:
     offered = b"250-sink\r\n250 AUTH PLAIN LOGIN\r\n"
 
-    assert not greeted(offered).may_log_in
-    assert not encrypted(b"CRAM-MD5").may_log_in
+    for client in (greeted(offered), encrypted(b"CRAM-MD5")):
+        assert not client.may_log_in
+        with pytest.raises(RuntimeError, match="password"):
+            client.log_in(JOE)
+        assert b"" == client.to_send()
+
+
+def test_a_block_of_a_message_is_no_command() -> None:
+    client = greeted()
+
+    for call in (client.tls_started, client.end, lambda: client.body(b"QUIT\n")):
+        with pytest.raises(RuntimeError, match="at READY, not at"):
+            call()
+    assert b"" == client.to_send()
 
 
 def test_behind_starttls_a_client_may_log_in() -> None:
