@@ -25,6 +25,7 @@ ONE_SHOTS = {
     "start": "appliance.admin.start:main",
     "checklist": "appliance.admin.checklist:main",
     "health": "appliance.admin.health:main",
+    "certificates": "appliance.admin.certificates:main",
     "toaster": "appliance.admin.toaster:main",
     "launchers": "appliance.__main__:main",
 }

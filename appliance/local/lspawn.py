@@ -6,6 +6,8 @@
 
 Runs as root, since its workers become the recipients; reads no network and opens no mailbox itself. HUP reads
 control/ again; TERM ends it when the open deliveries are done, at the latest after five seconds.
+
+As the one of root that always runs, it has the process beside it that sees certificates change.
 """
 
 import math
@@ -25,6 +27,7 @@ from appliance.queue.client import QueueClient
 from appliance.system import log, privileges
 from appliance.system.control import Control
 from appliance.system.place import Place
+from appliance.system.renewal import Renewal
 from appliance.system.signals import Signals
 
 STOP_SECONDS = 5.0
@@ -67,6 +70,8 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
             Worker(connection, terms, client).run()
 
         workers = nursery.start(work)
+        renewal = Renewal(place)
+        renewal.start()
         signals = Signals()
         board = Switchboard()
         dispatch = Dispatch(place, board, workers)
@@ -79,7 +84,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     board.watch(signals.reader, signals.drain)
     log.line("status: started")
     log.flush()
-    return _Loop(board, dispatch, signals, listeners).run(workers)
+    return _Loop(board, dispatch, signals, listeners).run(workers, renewal)
 
 
 class _Loop:
@@ -95,13 +100,13 @@ class _Loop:
         self._code: int | None = None
         self._stop_at = math.inf
 
-    def run(self, workers: nursery.Nursery) -> int:
+    def run(self, workers: nursery.Nursery, renewal: Renewal) -> int:
         self._board.watch(workers, self._lose_nursery)
         while self._code is None:
             now = time.monotonic()
             patience = min(self._dispatch.deadline(), self._stop_at) - now
             self._board.turn(None if patience == math.inf else max(patience, 0.0))
-            self._obey()
+            self._obey(renewal)
             now = time.monotonic()
             self._dispatch.expire(now)
             if self._dispatch.stopping and (now >= self._stop_at or not self._dispatch.busy):
@@ -116,13 +121,16 @@ class _Loop:
         log.line("alert: the process that makes workers has ended")
         self._code = 111
 
-    def _obey(self) -> None:
+    def _obey(self, renewal: Renewal) -> None:
         if self._signals.take_hang_up():
             try:
                 self._dispatch.read_control()
                 log.line("status: read control again")
+                renewal.start()
             except Temporary as failure:
                 log.line(f"alert: control stays as it was: {failure.sentence}")
+            except OSError as failure:
+                log.line(f"alert: nobody watches the certificates: {failure}")
         if self._signals.terminate and not self._dispatch.stopping:
             self._dispatch.stopping = True
             self._stop_at = time.monotonic() + STOP_SECONDS

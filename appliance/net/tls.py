@@ -8,11 +8,10 @@ from pathlib import Path
 
 from appliance.formats.certificate import parse_pem
 from appliance.formats.outcome import FormatError, Temporary
-from appliance.net import renewal
 from appliance.net.recorder import bare
 from appliance.system import certificates, log
 from appliance.system.control import Control
-from appliance.system.keypair import pairs_of
+from appliance.system.keyfiles import pairs_of
 from appliance.system.place import Place
 
 # For TLS 1.2; those of 1.3 are all sound. Forward secrecy and AEAD alone: every client of the last ten years.
@@ -39,7 +38,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
 def open_for(place: Place) -> ssl.SSLContext | None:
     """What a daemon's listeners encrypt with, None without control/servercert; Temporary: no pair is good.
 
-    For a daemon that is still root: from now on a process that stays root takes up what changes.
+    For a daemon that is still root: it takes up the pairs once. What changes is taken up by system/renewal.
     """
     pairs = pairs_of(Control(place.control))
     if not pairs:
@@ -49,9 +48,7 @@ def open_for(place: Place) -> ssl.SSLContext | None:
         log.line(f"warning: {fault}")
     if not certificates.copies(place):
         raise Temporary(faults[0])
-    context = showing(place)
-    renewal.start(place)
-    return context
+    return showing(place)
 
 
 def showing(place: Place) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ from appliance.site.tls import Certificate, Tls
 from appliance.site.values import GENERATE
 from appliance.system import files, keypair
 from appliance.system.certificates import spare_of
-from appliance.system.keypair import Pair
+from appliance.system.keyfiles import Pair
 from appliance.system.place import Place
 
 _DAYS = 3650

@@ -15,7 +15,8 @@ from pathlib import Path
 from appliance.formats.certificate import Certificate, parse_pem
 from appliance.formats.outcome import FormatError
 from appliance.system import files
-from appliance.system.keypair import Pair, checked, content_of, told
+from appliance.system.keyfiles import Pair
+from appliance.system.keypair import checked, content_of, told
 from appliance.system.place import Place
 from appliance.system.privileges import identity_of, is_root
 

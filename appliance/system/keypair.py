@@ -1,55 +1,20 @@
-"""Owns a certificate and its key as files: which are named, whether they fit, how long they are good.
-
-control/servercert, control/serverkey    a path a line; a key stands in the same line as its certificate
-"""
+"""Owns whether a certificate and its key can be used: that they fit, how long they are good, for whom."""
 
 import os
 import ssl
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from appliance.formats.certificate import Certificate, parse_pem
 from appliance.formats.outcome import FormatError
-from appliance.system.control import Control
+from appliance.system.keyfiles import Pair
 
 SOON_DAYS = 14
 """Whoever has to do with a certificate is told of its last days."""
 
 _DAY = 86400
 _LARGEST = 1024 * 1024
-
-
-class Pair(NamedTuple):
-    """The two files, which may be one."""
-
-    certificate: Path
-    key: Path
-
-
-def pairs_of(control: Control) -> list[Pair]:
-    """The pairs that listeners are to show, none without a servercert; Temporary if it cannot be read."""
-    certificates = control.lines("servercert") or []
-    keys = control.lines("serverkey") or []
-    keys += certificates[len(keys) :]  # one file may hold both
-    return [
-        Pair(Path(os.fsdecode(one)), Path(os.fsdecode(key)))
-        for one, key in zip(certificates, keys, strict=False)
-    ]
-
-
-def state_of(pair: Pair) -> tuple[object, ...]:
-    """What tells one state of the two files from another, wherever links on the way lead now."""
-    return tuple((path, _state(path)) for path in pair)
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except (OSError, ValueError) as error:
-        return (getattr(error, "errno", 0),)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def content_of(path: Path) -> bytes:

@@ -126,3 +126,75 @@ def test_where_nothing_has_run_nothing_is_put_in_use(place: Place) -> None:
 
     assert [] == certificates.put_in_use(place)
     assert not place.run.exists()
+
+
+@pytest.fixture
+def renewed(place: Place) -> Place:
+    """A place with a certificate in use, whose files have changed since."""
+    apply(place, "old.example.org", "mail.example.org")
+    self_signed(place.config.parent / "server.pem", "new.example.org", "mail.example.org", days=90.5)
+    return place
+
+
+def take_up(place: Place) -> tuple[int, str]:
+    """How the program that takes them up ends, and what it logs."""
+    places = {"TOASTER_HOME": str(place.home), "TOASTER_RUN": str(place.run)}
+    ended = run_process("certificates", places)
+    return ended.code, ended.err
+
+
+def names(place: Place) -> list[str]:
+    return [one.names[0] for one in certificates.found(place) or []]
+
+
+def test_a_new_pair_is_taken_up_and_told_once(renewed: Place) -> None:
+    code, told = take_up(renewed)
+
+    assert (0, ["new.example.org"]) == (code, names(renewed))
+    assert " certificates: certificate taken up: new.example.org mail.example.org: self-signed, 90" in told
+    assert (0, "") == take_up(renewed)
+
+
+def test_a_bad_pair_is_refused_and_the_one_before_stays(renewed: Place) -> None:
+    (renewed.config.parent / "server.pem").write_text("none\n")
+
+    code, told = take_up(renewed)
+
+    assert (1, ["old.example.org"]) == (code, names(renewed))
+    assert " certificates: warning: unable to use certificate " in told
+    assert "; the one before stays in use\n" in told
+
+
+def test_a_certificate_in_its_last_days_or_of_another_name_is_logged(renewed: Place) -> None:
+    self_signed(renewed.config.parent / "server.pem", "other.test", days=5.5)
+
+    code, told = take_up(renewed)
+
+    assert 0 == code
+    assert "warning: the certificate of other.test: self-signed, 5 days" in told
+    assert "warning: no certificate bears the name mail.example.org" in told
+
+
+def with_own_control(place: Place) -> Path:
+    """Put a folder in place of the link into the rendered tree."""
+    (place.home / "control").unlink()
+    (place.home / "control").mkdir()
+    (place.home / "control" / "me").write_text("mail.example.org\n")
+    return place.home / "control"
+
+
+def test_no_servercert_any_more_leaves_the_certificates_in_use(renewed: Place) -> None:
+    """Without them the daemons would have to be started anew; listeners are bound, and clients trust them."""
+    with_own_control(renewed)
+
+    assert (0, "") == take_up(renewed)
+    assert ["old.example.org"] == names(renewed)
+
+
+def test_a_control_file_that_cannot_be_read_is_told(renewed: Place) -> None:
+    (with_own_control(renewed) / "servercert").mkdir()
+
+    code, told = take_up(renewed)
+
+    assert (1, 1) == (code, told.count("warning: ")), told
+    assert "Traceback" not in told

@@ -418,6 +418,20 @@ def test_lspawn_does_not_go_on_without_its_nursery(host: Host) -> None:
     assert "has ended" in host.log()
 
 
+def test_who_watches_certificates_comes_when_they_are_named(host: Host) -> None:
+    process = host.process
+    assert process
+    [nursery] = processes_of(process.pid)
+    (host.folder / "control" / "servercert").write_text(f"{host.folder}/none.pem\n")
+
+    process.send_signal(signal.SIGHUP)
+
+    [watching] = wait_for(lambda: set(processes_of(process.pid)) - {nursery})
+    wait_for(lambda: "none.pem cannot be read: No such file" in host.log(), 40)
+    assert 0 == host.stop()
+    wait_for(lambda: is_gone(watching), 40)
+
+
 def processes_of(parent: int) -> list[int]:
     """All that a process made, and what that made."""
     children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]

@@ -12,7 +12,7 @@ import pytest
 from appliance.formats.outcome import Temporary
 from appliance.net import loop, tls
 from appliance.system import certificates
-from appliance.system.keypair import Pair
+from appliance.system.keyfiles import Pair
 from appliance.system.place import Place
 from tests.support.certificate import self_signed
 

@@ -12,7 +12,8 @@ from appliance.site import certificates
 from appliance.site.draft import Draft
 from appliance.site.model import Site
 from appliance.system.certificates import spare_of
-from appliance.system.keypair import Pair, checked
+from appliance.system.keyfiles import Pair
+from appliance.system.keypair import checked
 from appliance.system.place import Place
 from tests.support.certificate import self_signed, split
 from tests.support.configs import HEAD, place_in

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.system import certificates
-from appliance.system.keypair import Pair
+from appliance.system.keyfiles import Pair
 from appliance.system.place import Place
 from appliance.system.privileges import IDENTITIES, is_root
 from tests.support.certificate import self_signed, split

@@ -9,8 +9,8 @@ import pytest
 
 from appliance.formats.certificate import Certificate
 from appliance.formats.outcome import FormatError
-from appliance.system.control import Control
-from appliance.system.keypair import Pair, checked, doubts, pairs_of, state_of, told
+from appliance.system.keyfiles import Pair
+from appliance.system.keypair import checked, doubts, told
 from tests.support.certificate import self_signed, split
 
 DAY = 86400
@@ -24,20 +24,6 @@ def pair_in(folder: Path, name: str = "mx.test") -> Pair:
 
 def good(*names: str, days: float = 90, own: bool = False) -> Certificate:
     return Certificate(names, int(NOON) - DAY, int(NOON + days * DAY), own)
-
-
-def test_each_line_of_servercert_has_its_key_in_the_same_line_of_serverkey(tmp_path: Path) -> None:
-    (tmp_path / "servercert").write_text("/a.pem\n/b.pem\n/both.pem\n")
-    (tmp_path / "serverkey").write_text("/a.key\n/b.key\n")
-
-    a, b, both = Path("/a.pem"), Path("/b.pem"), Path("/both.pem")
-    assert [(a, Path("/a.key")), (b, Path("/b.key")), (both, both)] == pairs_of(Control(tmp_path))
-
-
-def test_without_servercert_there_is_no_pair(tmp_path: Path) -> None:
-    (tmp_path / "serverkey").write_text("/a.key\n")
-
-    assert [] == pairs_of(Control(tmp_path))
 
 
 def test_a_pair_that_fits_gives_its_certificate_whatever_its_dates(tmp_path: Path) -> None:
@@ -110,24 +96,6 @@ def test_what_is_no_file_is_told(tmp_path: Path, name: str, reason: str) -> None
 def test_a_file_without_an_end_is_told(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="larger than"):
         checked(Pair(Path("/dev/zero"), tmp_path))
-
-
-def test_a_link_that_leads_elsewhere_is_another_state(tmp_path: Path) -> None:
-    """As certbot's live/ has it."""
-    (tmp_path / "archive").mkdir()
-    pair_in(tmp_path / "archive")
-    live = tmp_path / "live"
-    live.symlink_to("archive")
-    pair = Pair(live / "fullchain.pem", live / "privkey.pem")
-    before = state_of(pair)
-    pair_in(tmp_path / "archive2")
-
-    assert before == state_of(pair)
-    live.unlink()
-    live.symlink_to("archive2")
-
-    assert before != state_of(pair)
-    assert state_of(Pair(Path("/missing"), Path("a\0b"))) == state_of(Pair(Path("/missing"), Path("a\0b")))
 
 
 @pytest.mark.parametrize(
