@@ -43,7 +43,7 @@ DOORS = {
     "aiosmtpd": {"receive/smtpd"},
     "argon2": {"accounts/passwords"},
     "click": {"admin"},
-    "dns": {"net/resolver"},
+    "dns": {"net/nameserver"},
     "jinja2": {"site/render", "admin/page"},
     "pydantic": {"site"},
     "rich": {"admin"},

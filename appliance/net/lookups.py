@@ -4,12 +4,12 @@ A name counts only if it leads back to the address (`tcpserver -p`), since rules
 """
 
 import asyncio
-import importlib
 import os
-from typing import Any
 
+from appliance.net import names
 from appliance.net.ident import ask_ident
 from appliance.net.peer import Peer
+from appliance.net.resolver import Resolver, resolver_of
 from appliance.system.control import Control
 from appliance.system.place import Place
 
@@ -22,7 +22,7 @@ class Lookups:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._resolver: Any = None
+        self._resolver: Resolver | None = None
 
     async def find_out(self, peer: Peer, *, asks_host: bool, asks_user: bool) -> Peer:
         """The peer with what can be found out in time."""
@@ -35,14 +35,10 @@ class Lookups:
     async def _host(self, address: str | None) -> str | None:
         if address is None:
             return None
-        # Imported only now: three megabytes for each daemon, and few have rules of hosts.
         if self._resolver is None:
-            resolver = importlib.import_module("appliance.net.resolver")
-            self._resolver = resolver.resolver_of(Control(self._place.control), os.environ)
-        names = importlib.import_module("appliance.net.names")
+            self._resolver = resolver_of(Control(self._place.control), os.environ)
         try:
             async with asyncio.timeout(_HOST_S):
-                found: str | None = await names.name_of(address, self._resolver, paranoid=True)
+                return await names.name_of(address, self._resolver, paranoid=True)
         except TimeoutError:
             return None
-        return found
