@@ -41,7 +41,7 @@ IMPURE = {"os", "socket", "ssl", "asyncio", "time", "random", "subprocess", "pat
 # Each foreign library comes in by one door; supervisor is a program that we start, not a library.
 DOORS = {
     "aiosmtpd": {"receive/smtpd"},
-    "argon2": {"accounts/passwords"},
+    "argon2": {"accounts/argon"},
     "click": {"admin"},
     "dns": {"net/nameserver"},
     "jinja2": {"site/render", "admin/page"},

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from appliance.accounts.table import Address
@@ -43,23 +42,27 @@ class Limited(NamedTuple):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.until))
 
 
-@dataclass(slots=True)
 class _Tried:
-    began: float
-    marks: set[str] = field(default_factory=set)
-    until: float = 0.0
+    __slots__ = ("began", "marks", "until")
+
+    def __init__(self, began: float, marks: Collection[str] = (), until: float = 0.0) -> None:
+        self.began = began
+        self.marks = set(marks)
+        self.until = until
 
 
-@dataclass(slots=True)
 class _Trusted:
     """When a client was right last, and the digests of its right passwords: a household has several devices.
 
     Known from before a restart it has none, and may say what it likes until it is wrong.
     """
 
-    last: float
-    is_open: bool = False
-    marks: list[bytes] = field(default_factory=list)
+    __slots__ = ("is_open", "last", "marks")
+
+    def __init__(self, last: float, is_open: bool = False, marks: Collection[bytes] = ()) -> None:
+        self.last = last
+        self.is_open = is_open
+        self.marks = marks
 
 
 def parse_client(text: bytes) -> Address | None:

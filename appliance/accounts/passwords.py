@@ -1,28 +1,29 @@
-"""Owns the verifying of passwords: argon2id by argon2-cffi, whose only door this is; others by crypt(3).
+"""Owns the verifying of passwords: argon2id by argon2-cffi, others by crypt(3) or as SCRAM's keys.
 
-19 MiB, two passes, one lane is what OWASP's page on password storage gives as the least that is enough; it
-suits small machines: a login takes some 20 ms of one processor. SCRAM's iterations are as many as take that.
+SCRAM's iterations are as many as take the time of an argon2id.
 """
 
 import hmac
+import importlib
 import os
-
-import argon2
+from typing import Any
 
 from appliance.formats import scram
 from appliance.formats.outcome import FormatError
 from appliance.formats.passwordhash import OURS, PLAIN, SCRAM, form_of, secret_of
 from appliance.system import crypt
 
-MEMORY_KIB, PASSES, LANES = 19456, 2, 1
 ITERATIONS, SALT = 65536, 16  # SALT in bytes
 
-_HASHER = argon2.PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+
+def _argon() -> Any:
+    """accounts/argon, imported with the first password: two megabytes, mostly of what it imports."""
+    return importlib.import_module("appliance.accounts.argon")
 
 
 def hash_password(password: bytes) -> str:
     """A new hash, with a salt of its own, in the PHC string format."""
-    return _HASHER.hash(password)
+    return str(_argon().make(password))
 
 
 def scram_keys(password: bytes) -> str:
@@ -61,10 +62,7 @@ def verify(known_hash: str, password: bytes) -> bool:
         return scram.is_password(scram.parse_keys(known_hash), password)
     if form not in OURS:
         return crypt.verify(known_hash, password)
-    try:
-        return _HASHER.verify(known_hash, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False
+    return bool(_argon().verify(known_hash, password))
 
 
 NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$17SmLb7b5RyS/YVYP+/bWQ$mhzt8n7pSOQ8bLP/bsyeDfiCGZBoo/9EPUsGr4rhLns"

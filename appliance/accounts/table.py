@@ -11,8 +11,7 @@ compared without case, as the addresses that they are. Empty lines and those tha
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from appliance.accounts.exchange import Account
@@ -53,13 +52,13 @@ class Entry(NamedTuple):
     passwords: tuple[Password, ...]
 
 
-@dataclass
 class Table:
     """The entries by lower-cased name, files of more hashes, and a sentence for each line that is none."""
 
-    entries: dict[bytes, Entry] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    def __init__(self, entries: Mapping[bytes, Entry] | None = None, files: Iterable[str] = ()) -> None:
+        self.entries = dict(entries or {})
+        self.files = list(files)
+        self.faults: list[str] = []
 
 
 def parse_entry(line: bytes) -> Entry:

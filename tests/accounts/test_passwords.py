@@ -3,11 +3,9 @@
 import argon2
 import pytest
 
+from appliance.accounts.argon import LANES, MEMORY_KIB, PASSES
 from appliance.accounts.passwords import (
-    LANES,
-    MEMORY_KIB,
     NOBODYS,
-    PASSES,
     hash_password,
     is_known_hash,
     plain_password,
