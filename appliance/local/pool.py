@@ -27,7 +27,7 @@ MOST_WORKERS = 50
 BUSY = 25
 """Deliveries open in a worker from which on its user gets another: fewer are one good batch."""
 MOST_OF_A_USER = max(1, min(os.cpu_count() or 1, 4))
-IDLE_S = 600.0
+IDLE_S = 60.0
 CRASHED = Verdict.TRY_AGAIN.value + b"qmail-local crashed. (#4.3.0)\n"
 NO_WORKER = Verdict.TRY_AGAIN.value + b"Temporary failure in qmail-lspawn.\n"
 
@@ -109,7 +109,7 @@ class Pool:
         return min((member.idle_since for member in self._members), default=math.inf) + IDLE_S
 
     def expire(self, now: float) -> None:
-        """End the workers that have been idle for ten minutes."""
+        """End the workers that have been idle for a minute."""
         for member in list(self._members):
             if member.idle_since + IDLE_S <= now:
                 self._board.drop(member.link)

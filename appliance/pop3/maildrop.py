@@ -8,7 +8,7 @@ that others have their turn.
 import contextlib
 import errno
 import fcntl
-import hashlib
+import importlib
 import os
 import re
 import stat
@@ -49,7 +49,11 @@ class Message(NamedTuple):
     def unique_id(self) -> bytes:
         """The name without its flags: the same when the file moves from new to cur or gets others."""
         base = os.fsencode(base_of(self.name))
-        return base if _UNIQUE_ID.fullmatch(base) else hashlib.sha256(base).hexdigest().encode()
+        if _UNIQUE_ID.fullmatch(base):
+            return base
+        # Imported only for a name that no Maildir's writer makes: OpenSSL is a megabyte for each process.
+        digest: str = importlib.import_module("hashlib").sha256(base).hexdigest()
+        return digest.encode()
 
 
 def base_of(name: str) -> str:
