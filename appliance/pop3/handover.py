@@ -1,15 +1,22 @@
 """Owns what popup says to pop3d, and pop3d to its workers: fields joined by NUL, each a message of its own.
 
-popup -> pop3d:  frame P: user, password, address of the peer, mechanism, challenge
-pop3d -> worker: user, address of the peer, Maildir; the connection's descriptor travels with it
+popup -> pop3d:  frame P: user, password, address of the peer, mechanism, challenge; then what the client said
+                 behind his password. In the clear the client's own connection travels with it.
+pop3d -> worker: user, address of the peer, Maildir; the descriptors travel with it: popup's connection to
+                 pop3d, then the client's own if there is one.
+
+Where the worker has the client's connection, popup's stays open beside it as long as the session lasts.
 """
 
+import socket
 from typing import NamedTuple
 
 from appliance.formats.outcome import FormatError
 
 LIMIT = 8192  # bytes of either; a command line has at most 4096
 KIND = b"P"
+MOST_SAID = 65536
+"""Bytes that are said to pop3d along with a client's connection: a socket takes them at once."""
 
 
 class Credentials(NamedTuple):
@@ -52,6 +59,15 @@ def format_admission(admission: Admission) -> bytes:
 def parse_admission(payload: bytes) -> Admission:
     """FormatError unless it is three fields."""
     return Admission(*_fields(payload, 3))
+
+
+def is_from_network(connection: socket.socket) -> bool:
+    """Whether that is a stream of TCP.
+
+    What popup hands over is written to by another user, whose word counts with others than popup's: by a
+    socket of Unix or of netlink he would be taken for the one who speaks.
+    """
+    return connection.family in (socket.AF_INET, socket.AF_INET6) and connection.type == socket.SOCK_STREAM
 
 
 def _fields(payload: bytes, count: int) -> list[bytes]:

@@ -1,7 +1,8 @@
 """Owns the process pop3d: hears user and password from popup, asks authd, has the owner's worker serve him.
 
-It is root, to become the owners, and so reads nothing from the network but popup's one frame. It asks authd
-itself: a popup that was taken over can open no mailbox without its password.
+It is root, to become the owners, and so reads nothing from the network but popup's one frame; a client's
+connection that comes along is passed on. It asks authd itself: a popup that was taken over can open no
+mailbox without its password.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 
 from appliance.accounts.client import POP3, SECONDS, Account, Asking, Question
@@ -24,6 +26,7 @@ from appliance.pop3.handover import (
     Admission,
     Credentials,
     format_admission,
+    is_from_network,
     parse_credentials,
 )
 from appliance.pop3.workers import Workers
@@ -43,6 +46,8 @@ class Guest:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
+        self.client: socket.socket | None = None
+        """The client's own connection, if it is his worker's to be."""
         self.ends = time.monotonic() + _FRAME_SECONDS
         self.credentials: Credentials | None = None
         self.asking: Asking | None = None
@@ -62,7 +67,9 @@ class Guest:
         """Read of one frame what is there, and not a byte more: what follows it is for the worker."""
         size = _LENGTH.size
         while len(self._said) < size:
-            part = self.connection.recv(size - len(self._said))
+            part, descriptors, _, _ = socket.recv_fds(self.connection, size - len(self._said), 1)
+            for descriptor in descriptors:
+                self._take(descriptor)
             if not part:
                 raise FormatError("a connection without credentials")
             self._said += part
@@ -75,6 +82,27 @@ class Guest:
         if len(frames) != 1 or frames[0][0] != KIND:
             raise FormatError("no credentials")
         return parse_credentials(frames[0][1])
+
+    def _take(self, descriptor: int) -> None:
+        try:
+            connection = socket.socket(fileno=descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise FormatError("a descriptor of no socket") from None
+        if self.client is not None or not is_from_network(connection):
+            connection.close()
+            raise FormatError("a socket that is no client's")
+        self.client = connection
+
+    def descriptors(self) -> list[int]:
+        """What the worker gets."""
+        return [one.fileno() for one in (self.connection, self.client) if one is not None]
+
+    def close(self) -> None:
+        """Keep nothing of it."""
+        self.connection.close()
+        if self.client is not None:
+            self.client.close()
 
 
 class Pop3d:
@@ -159,7 +187,7 @@ class Pop3d:
         admission = Admission(account.name, guest.credentials.address, maildir)
         log.line(f"login {guest.name}")
         try:
-            self._workers.hand(_identity(account), format_admission(admission), guest.connection.fileno())
+            self._workers.hand(_identity(account), format_admission(admission), guest.descriptors())
         except OSError as error:
             self._put_off(guest, repr(error))
         else:
@@ -180,7 +208,7 @@ class Pop3d:
             guest.asking.close()
         elif guest.credentials is None:
             self._selector.unregister(guest.connection)
-        with guest.connection, contextlib.suppress(OSError):
+        with closing(guest), contextlib.suppress(OSError):
             if refusal:
                 guest.connection.send(refusal)
 

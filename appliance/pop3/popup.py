@@ -1,8 +1,8 @@
-"""Owns the process popup: as qmaild it greets the stranger, hears who he is, and carries bytes once he is in.
+"""Owns the process popup: as qmaild it greets the stranger, hears who he is, and has him served.
 
-It cannot tell a right password from a wrong one: user and password go to pop3d, whose answer, and whose
-worker's after it, comes back on the same connection. By SCRAM the client wants to hear of authd, too, that
-his password is known here, before pop3d is asked. TLS ends here.
+It cannot tell a right password from a wrong one: user and password go to pop3d, and with them the client's
+own connection; only what is behind TLS, which ends here, or recorded is carried both ways. By SCRAM the
+client wants to hear of authd, too, that his password is known here, before pop3d is asked.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from appliance.formats.outcome import FormatError, Temporary
 from appliance.net import tls
 from appliance.net.tcpserver import Connection, Server, Settings, bind, parse_listener, run
 from appliance.pop3.handover import KIND, Credentials, format_credentials
-from appliance.pop3.relay import Relay
+from appliance.pop3.relay import Link, Relay, hand_over, may_travel
 from appliance.protocols import pop3, sasl_server, scram
 from appliance.protocols import pop3_replies as replies
 from appliance.protocols.sasl_server import Login, Proven, SaltWanted, Sasl
@@ -60,6 +60,7 @@ class Popup(asyncio.Protocol):
         self._proved: Login | None = None
         self._context = context
         self._relay: Relay | None = None
+        self._link: Link | None = None
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -107,8 +108,8 @@ class Popup(asyncio.Protocol):
             self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
-        if self._relay is not None:
-            self._relay.end()
+        if self._link is not None:
+            self._link.end()
         self._transport = None
 
     # what is done about it
@@ -200,27 +201,34 @@ class Popup(asyncio.Protocol):
         self._hear(self._take_early())
 
     async def _open(self, login: Login) -> None:
-        """Have pop3d take over: what it says goes to the client, what he says goes to it."""
+        """Have pop3d take over."""
         client = self._transport
         assert client is not None
         credentials = Credentials(login.user, login.password, self._address, login.mechanism, login.challenge)
-        frame = format_frame(KIND, format_credentials(credentials)) + self._state.take_rest()
+        first = format_frame(KIND, format_credentials(credentials)) + self._state.take_rest()
         try:
-            _, relay = await self._loop.create_unix_connection(lambda: Relay(client, frame), str(self._pop3d))
+            if self._connection.recorder is None and may_travel(client, first):
+                self._link = await hand_over(self._pop3d, client, first)
+            else:
+                path = str(self._pop3d)
+                _, self._relay = await self._loop.create_unix_connection(lambda: Relay(client, first), path)
+                self._link = self._relay
         except OSError as error:
             _say(f"deferral: pop3d is not answering: {error}")
             client.write(replies.TRY_LATER)
             client.close()
             return
-        self._relay = relay
         self._task = None
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        relay.send(self._take_early())
+        if self._relay is None:
+            self._connection.on_stop = self._link.stop
+            return  # nothing is read of him any more
+        self._relay.send(self._take_early())
         client.resume_reading()
         if self._is_eof:
-            relay.send_eof()
+            self._relay.send_eof()
 
     def _take_early(self) -> bytes:
         early, self._early = bytes(self._early or b""), None

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator
 
-from appliance.pop3.handover import LIMIT, Admission, parse_admission
+from appliance.pop3.handover import LIMIT, MOST_SAID, Admission, parse_admission
 from appliance.pop3.session import Session
 from appliance.system import log
 from appliance.system.signals import Signals
@@ -26,28 +26,44 @@ _LOOK_SECONDS = 0.2
 class Conversation:
     """One session on one connection; reads no further while an answer is under way."""
 
-    def __init__(self, admission: Admission, connection: socket.socket) -> None:
+    def __init__(self, admission: Admission, popup: socket.socket, client: socket.socket | None) -> None:
+        """`popup`: its connection, on which the client is spoken to unless he came himself."""
         self.name = f"{_shown(admission.user)} from {_shown(admission.address)}"
         self.session = Session(admission.maildir)
-        self._connection = connection
+        self._popup = popup
+        self._connection = popup if client is None else client
         self._is_gone = False
-        connection.settimeout(IDLE_SECONDS)
+        self._connection.settimeout(IDLE_SECONDS)
 
     def hold(self) -> None:
         """From the greeting to the end, whoever brings it about; OSError if a message cannot be read on."""
         try:
             self._answer(self.session.begin(time.time()))
+            if not self.session.ended and (early := self._said_early()):
+                self._answer(self.session.receive(early))
             while not self.session.ended and (received := self._receive()):
                 self._answer(self.session.receive(received))
         finally:
             self.session.close()
+            with contextlib.suppress(OSError):  # popup holds it, too, and lets go of it only later
+                self._connection.shutdown(socket.SHUT_WR)
             self._connection.close()
+            self._popup.close()
 
     def stop(self) -> None:
         """End, as at TERM: a session that did not say QUIT deletes nothing."""
         if not self.session.is_updating:
             with contextlib.suppress(OSError):  # it has ended by itself
                 self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _said_early(self) -> bytes:
+        """What the client, who came himself, had said to popup already."""
+        said = b""
+        if self._connection is not self._popup:
+            with contextlib.suppress(OSError):
+                while len(said) < MOST_SAID and (part := self._popup.recv(_BLOCK, socket.MSG_DONTWAIT)):
+                    said += part
+        return said
 
     def _answer(self, answer: Iterator[bytes]) -> None:
         """Send it as fast as the peer takes it; what QUIT began is done, though nobody waits for it."""
@@ -113,11 +129,12 @@ class Worker:
     def _take(self) -> bool:
         """Begin a session; False when pop3d has closed the channel."""
         try:
-            payload, descriptors, _, _ = socket.recv_fds(self._channel, LIMIT, 1)
+            payload, descriptors, _, _ = socket.recv_fds(self._channel, LIMIT, 2)
         except OSError:
             return False
-        for descriptor in descriptors:
-            conversation = Conversation(parse_admission(payload), socket.socket(fileno=descriptor))
+        if descriptors:
+            popup, *client = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+            conversation = Conversation(parse_admission(payload), popup, client[0] if client else None)
             with self._lock:
                 self._conversations.add(conversation)
             try:

@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections import deque
+from collections.abc import Iterable
 from functools import partial
 
 from appliance.pop3 import worker
@@ -29,7 +30,7 @@ class _Running:
         self.identity = identity
         self.channel = channel
         self.sessions = 0
-        self.waiting: deque[tuple[bytes, int]] = deque()
+        self.waiting: deque[tuple[bytes, list[int]]] = deque()
         self.let_go_at = math.inf
 
 
@@ -48,7 +49,7 @@ class Workers:
     def __len__(self) -> int:
         return len(self._pids)
 
-    def hand(self, identity: Identity, payload: bytes, descriptor: int) -> None:
+    def hand(self, identity: Identity, payload: bytes, descriptors: Iterable[int]) -> None:
         """Give a connection to the owner's worker; OSError if he keeps too many waiting, or has none."""
         running = self._running.get(identity)
         if running is None:
@@ -57,7 +58,7 @@ class Workers:
         if len(running.waiting) >= MOST_WAITING:
             raise BlockingIOError("the worker does not keep up")
         running.sessions += 1
-        running.waiting.append((payload, os.dup(descriptor)))
+        running.waiting.append((payload, [os.dup(descriptor) for descriptor in descriptors]))
         self._send(running)
 
     def look(self, now: float) -> None:
@@ -117,10 +118,10 @@ class Workers:
         events = selectors.EVENT_READ
         try:
             while running.waiting:
-                payload, descriptor = running.waiting[0]
-                socket.send_fds(running.channel, [payload], [descriptor])
+                payload, descriptors = running.waiting[0]
+                socket.send_fds(running.channel, [payload], descriptors)
                 running.waiting.popleft()
-                os.close(descriptor)
+                _close(descriptors)
         except BlockingIOError:
             events |= selectors.EVENT_WRITE
         except OSError as error:  # it died; who comes again finds another
@@ -135,8 +136,13 @@ class Workers:
         del self._running[running.identity]
         self._selector.unregister(running.channel)
         running.channel.close()
-        for _, descriptor in running.waiting:
-            os.close(descriptor)
+        for _, descriptors in running.waiting:
+            _close(descriptors)
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _work(channel: socket.socket, identity: Identity) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.pop3 import relay as relays
-from appliance.pop3.relay import Relay
+from appliance.pop3.handover import MOST_SAID
+from appliance.pop3.relay import Link, Relay, hand_over, may_travel
 
 
 class Client(asyncio.Protocol):
@@ -173,3 +175,67 @@ def test_two_who_are_silent_too_long_are_parted(monkeypatch: pytest.MonkeyPatch)
         return True
 
     assert play(story)
+
+
+class Stage:
+    """A client's connection of TCP, popup's transport of it, and a pop3d that listens."""
+
+    def __init__(self, client: socket.socket, transport: asyncio.Transport, folder: Path) -> None:
+        self.client = client
+        self.transport = transport
+        self.path = folder / "pop3d"
+        self.pop3d = socket.socket(socket.AF_UNIX)
+        self.pop3d.bind(str(self.path))
+        self.pop3d.listen()
+
+
+def on_stage(folder: Path, story: Callable[[Stage], Awaitable[Any]]) -> Any:
+    async def tell() -> Any:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = socket.create_connection(listening.getsockname())
+            inner, _ = listening.accept()
+        inner.setblocking(False)
+        client.settimeout(20)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, inner)
+        stage = Stage(client, transport, folder)
+        with client, stage.pop3d:
+            result = await story(stage)
+        transport.abort()
+        await asyncio.sleep(0)
+        return result
+
+    return asyncio.run(tell())
+
+
+def test_a_clients_connection_goes_along_and_a_refusal_comes_back(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> list[object]:
+        may = may_travel(stage.transport, b"first"), may_travel(stage.transport, b"x" * (MOST_SAID + 1))
+        await hand_over(stage.path, stage.transport, b"first")
+        connection, _ = stage.pop3d.accept()
+        with connection:
+            said, (descriptor,), _, _ = socket.recv_fds(connection, 100, 2)
+            with socket.socket(fileno=descriptor) as travelled:
+                same = travelled.getpeername() == stage.client.getsockname()
+            connection.sendall(b"-ERR no\r\n")
+        heard = await asyncio.to_thread(stage.client.makefile("rb").read)
+        return [may, said, same, heard]
+
+    assert [(True, False), b"first", True, b"-ERR no\r\n"] == on_stage(tmp_path, story)
+
+
+def test_stop_ends_a_connection_that_went_along(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> bytes:
+        Link(stage.transport).stop()
+        return stage.client.recv(100)
+
+    assert b"" == on_stage(tmp_path, story)
+
+
+def test_without_pop3d_no_connection_goes_along(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.path.unlink()
+        with pytest.raises(FileNotFoundError):
+            await hand_over(stage.path, stage.transport, b"first")
+
+    on_stage(tmp_path, story)

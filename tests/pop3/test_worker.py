@@ -122,6 +122,22 @@ def test_a_session_from_greeting_to_quit(maildir: Path) -> None:
     assert (ENDED, []) == (ended, list((maildir / "new").iterdir()))
 
 
+def test_a_client_who_came_himself_is_answered_there_and_popups_connection_ends_with_his(
+    maildir: Path,
+) -> None:
+    def story(channel: Channel) -> tuple[bytes, bytes]:
+        (client, server), (popup, outer) = socket.socketpair(), socket.socketpair()
+        popup.sendall(b"STAT\r\nNO")  # what he had said to popup already
+        payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir)))
+        with server, outer:
+            socket.send_fds(channel.socket, [payload], [outer.fileno(), server.fileno()])
+        with popup, closing(Client(client)) as himself:
+            himself.write(b"OP\r\nQUIT\r\n")
+            return himself.read(), popup.recv(100)
+
+    assert (b"+OK \r\n+OK 1 11\r\n+OK \r\n+OK \r\n", b"") == play(story)
+
+
 def test_a_connection_that_is_lost_deletes_nothing(maildir: Path) -> None:
     def story(channel: Channel) -> None:
         client = channel.login(maildir)

@@ -59,7 +59,7 @@ class Pop3d:
         self.client, server = socket.socketpair()
         payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir)))
         with server:
-            self.workers.hand(identity, payload, server.fileno())
+            self.workers.hand(identity, payload, [server.fileno()])
         return self.hear(self.client)
 
     def leave(self) -> None:
@@ -177,7 +177,7 @@ def test_more_logins_at_once_than_the_kernel_takes_all_get_their_session(maildir
         payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir / "none")))
         for _, server in pairs:
             with server:
-                pop3d.workers.hand(IDENTITY, payload, server.fileno())
+                pop3d.workers.hand(IDENTITY, payload, [server.fileno()])
         said = []
         for client, _ in pairs:
             with client:
@@ -189,7 +189,7 @@ def test_more_logins_at_once_than_the_kernel_takes_all_get_their_session(maildir
 
 def hand_many(workers: Workers, payload: bytes, connection: socket.socket) -> None:
     for _ in range(2000):
-        workers.hand(IDENTITY, payload, connection.fileno())
+        workers.hand(IDENTITY, payload, [connection.fileno()])
 
 
 def test_connections_that_a_worker_does_not_take_are_bounded(
