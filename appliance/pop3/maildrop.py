@@ -136,12 +136,12 @@ class Maildrop:
     def parts(self, message: Message) -> Iterator[bytes]:
         """Open a message, then give its bytes; Refused at once if it cannot be opened."""
         descriptor = self._open(message)
-        parts = _parts(descriptor)
-        next(parts)  # from here on the descriptor is closed with the iterator, whoever drops it
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            parts.close()
+            os.close(descriptor)
             raise Refused(replies.UNABLE_TO_OPEN)
+        parts = _parts(descriptor, status.st_size)
+        next(parts)  # from here on the descriptor is closed with the iterator, whoever drops it
         return parts
 
     def _open(self, message: Message) -> int:
@@ -211,10 +211,11 @@ def _files(descriptor: int) -> Iterator[tuple[str, os.stat_result]]:
                     yield entry.name, entry.stat(follow_symlinks=False)
 
 
-def _parts(descriptor: int) -> Generator[bytes, None, None]:
+def _parts(descriptor: int, size: int) -> Generator[bytes, None, None]:
     try:
         yield b""
-        while part := os.read(descriptor, PART):
+        while size > 0 and (part := os.read(descriptor, PART)):  # it does not grow, so the end is known
+            size -= len(part)
             yield part
     finally:
         os.close(descriptor)

@@ -1,8 +1,9 @@
-"""Owns the process of one owner of mailboxes: takes connections from pop3d, and gives each a thread."""
+"""Owns a process of one owner of mailboxes: takes connections from pop3d, and gives each a thread."""
 
 import contextlib
 import select
 import socket
+import struct
 import threading
 import time
 import traceback
@@ -33,7 +34,12 @@ class Conversation:
         self._popup = popup
         self._connection = popup if client is None else client
         self._is_gone = False
-        self._connection.settimeout(IDLE_SECONDS)
+        # The kernel counts: with a timeout of Python's own each recv and send is two calls, in each of which
+        # the sessions take turns.
+        self._connection.setblocking(True)
+        patience = struct.pack("@ll", int(IDLE_SECONDS), int(IDLE_SECONDS % 1 * 1_000_000))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._connection.setsockopt(socket.SOL_SOCKET, option, patience)
 
     def hold(self) -> None:
         """From the greeting to the end, whoever brings it about; OSError if a message cannot be read on."""
@@ -81,9 +87,13 @@ class Conversation:
         self._send(waiting)
 
     def _send(self, parts: list[bytes]) -> None:
+        rest = memoryview(b"".join(parts))
+        ends = time.monotonic() + IDLE_SECONDS
         try:
-            self._connection.sendall(b"".join(parts))
-        except OSError:  # TimeoutError is one: he does not read
+            while rest and not self._is_gone:
+                rest = rest[self._connection.send(rest) :]
+                self._is_gone = bool(rest) and time.monotonic() > ends  # he reads, but hardly
+        except OSError:  # BlockingIOError is one: he does not read
             self._is_gone = True
 
     def _receive(self) -> bytes:
@@ -101,7 +111,7 @@ def _shown(name: bytes) -> str:
 
 
 class Worker:
-    """All sessions of one owner."""
+    """Sessions of one owner."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel

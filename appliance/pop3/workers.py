@@ -1,4 +1,4 @@
-"""Owns pop3d's workers: a process for each owner of mailboxes, forked, become him for good, kept while busy.
+"""Owns pop3d's workers: processes for each owner of mailboxes, forked, become him for good, kept while busy.
 
 A worker that had no session for a while is let go: pop3d closes the channel, the worker ends. It is pop3d
 that counts the sessions, so none is let go that is about to get another.
@@ -19,6 +19,10 @@ from appliance.system import log
 from appliance.system.privileges import Identity, become_identity, is_root
 
 KEEP_SECONDS = 120.0
+SESSIONS_TOGETHER = 3
+"""Sessions of a worker before its owner gets another: threads of a process take turns with Python's lock."""
+MOST_WORKERS = min(8, len(os.sched_getaffinity(0)))
+"""Of one owner, who with config.yaml owns all mailboxes; more than processors would gain nothing."""
 MOST_WAITING = 1024  # connections that a worker has not taken yet
 _STOP_SECONDS = 2.0  # a container is given 10 s to stop all its daemons, one by one
 
@@ -40,7 +44,7 @@ class Workers:
     def __init__(self, selector: selectors.BaseSelector) -> None:
         """`selector` belongs to a loop that calls the `data` of what is ready, and `look` now and then."""
         self._selector = selector
-        self._running: dict[Identity, _Running] = {}
+        self._running: dict[Identity, list[_Running]] = {}
         self._pids: set[int] = set()
         signal.signal(
             signal.SIGCHLD, lambda number, frame: None
@@ -51,9 +55,7 @@ class Workers:
 
     def hand(self, identity: Identity, payload: bytes, descriptors: Iterable[int]) -> None:
         """Give a connection to the owner's worker; OSError if he keeps too many waiting, or has none."""
-        running = self._running.get(identity)
-        if running is None:
-            running = self._running[identity] = self._start(identity)
+        running = self._of(identity)
         running.let_go_at = math.inf
         if len(running.waiting) >= MOST_WAITING:
             raise BlockingIOError("the worker does not keep up")
@@ -69,7 +71,7 @@ class Workers:
                 self._pids.discard(pid)
                 if status:
                     log.line(f"warning: worker {pid} ended with status {status}; its sessions are lost")
-        for running in list(self._running.values()):
+        for running in [each for all_of_one in self._running.values() for each in all_of_one]:
             if now >= running.let_go_at:
                 self._let_go(running)
 
@@ -83,6 +85,17 @@ class Workers:
             self.look(0.0)
         for pid in self._pids:
             os.kill(pid, signal.SIGKILL)
+
+    def _of(self, identity: Identity) -> _Running:
+        """The owner's first worker that is not busy, else a new one, or the one with the fewest sessions."""
+        running = self._running.setdefault(identity, [])
+        for each in running:
+            if each.sessions < SESSIONS_TOGETHER:
+                return each
+        if len(running) < MOST_WORKERS:
+            running.append(self._start(identity))
+            return running[-1]
+        return min(running, key=lambda each: each.sessions)
 
     def _start(self, identity: Identity) -> _Running:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -131,9 +144,12 @@ class Workers:
         self._selector.modify(running.channel, events, partial(self._act, running))
 
     def _let_go(self, running: _Running) -> None:
-        if self._running.get(running.identity) is not running:
+        others = self._running.get(running.identity, [])
+        if running not in others:
             return  # it was let go in the same turn
-        del self._running[running.identity]
+        others.remove(running)
+        if not others:
+            del self._running[running.identity]
         self._selector.unregister(running.channel)
         running.channel.close()
         for _, descriptors in running.waiting:

@@ -148,6 +148,32 @@ def test_a_worker_without_sessions_is_let_go(maildir: Path, monkeypatch: pytest.
     assert b"+OK \r\n" == play(story)
 
 
+def test_an_owner_with_many_sessions_gets_another_worker_and_no_more_than_processors(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pop3_workers, "SESSIONS_TOGETHER", 2)
+    monkeypatch.setattr(pop3_workers, "MOST_WORKERS", 2)
+    monkeypatch.setattr(pop3_workers, "KEEP_SECONDS", 0.05)
+
+    def story(pop3d: Pop3d) -> list[int]:
+        before = set(children())
+        clients, found = [], []
+        for number in range(6):
+            mailbox = maildir.parent / f"Maildir{number}"
+            for folder in ("tmp", "new", "cur"):
+                (mailbox / folder).mkdir(parents=True)
+            own(mailbox)
+            assert b"+OK \r\n" == pop3d.login(mailbox)
+            clients.append(pop3d.client)
+            found.append(len(set(children()) - before))
+        for pop3d.client in clients:
+            pop3d.leave()
+        pop3d.until(lambda: not set(children()) - before)
+        return found
+
+    assert [1, 1, 2, 2, 2, 2] == play(story)
+
+
 def test_a_mailbox_of_roots_is_never_opened(maildir: Path) -> None:
     def story(pop3d: Pop3d) -> bytes:
         said = pop3d.login(maildir, Identity(0, 0)) if is_root() else b""
