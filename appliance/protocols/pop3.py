@@ -1,4 +1,4 @@
-"""Owns POP3 as the server speaks it (RFC 1939, 2449, 2595, 3206, 5034): both states and their commands.
+"""Owns POP3 as the server speaks it (RFC 1939, 2449, 2595, 3206, 5034, 6856): both states and their commands.
 
 Authorization --USER, PASS; APOP; AUTH--> the mailbox's process: Transaction --QUIT--> deletions, then the end
 Authorization --STLS--> Authorization under TLS, with nothing remembered
@@ -200,6 +200,9 @@ class Authorization(_State):
                 sasl = b" ".join((b"SASL", *self._offered.mechanisms)) + b"\r\n"
                 more = stls + (sasl if self._offered.mechanisms else b"")
                 return Reply(replies.OK + replies.CAPABILITIES + more + b".\r\n")
+            case b"UTF8" if self._conduct.extras:
+                # RFC 6856 2: from now on UTF-8 may be said. Messages go out as they are stored in any case.
+                return Reply(replies.SYNTAX if argument else replies.OK)
             case b"STLS" if self._conduct.extras and self._tls is not Tls.ABSENT:
                 return self._start_tls()
         return Reply(replies.AUTHORIZATION_FIRST)

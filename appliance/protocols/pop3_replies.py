@@ -35,4 +35,6 @@ UNIMPLEMENTED = refusal(b"unimplemented")
 USER_FIRST = refusal(b"USER first")
 WRONG_PASSWORD = refusal(b"[AUTH] authorization failed")
 
-CAPABILITIES = b"TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUSER\r\n"
+CAPABILITIES = (
+    b"TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\nUSER\r\n"
+)

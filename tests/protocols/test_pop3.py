@@ -286,6 +286,13 @@ def test_after_the_password_the_replies_are_qmail_pop3ds(line: bytes, reply: byt
     assert reply == said(Transaction(THREE, QMAIL), line + b"\r\n")
 
 
+def test_utf8_is_a_capability_in_both_states_and_no_command_of_qmails() -> None:
+    for state in (Authorization(b"h"), Transaction(THREE)):
+        assert b"\r\nUTF8\r\n" in said(state, b"CAPA\r\n")
+    assert b"+OK \r\n" == said(Authorization(b"h"), b"UTF8\r\n")
+    assert b"-ERR authorization first\r\n" == said(Authorization(b"h", QMAIL), b"UTF8\r\n")
+
+
 def test_capabilities_are_told_after_the_password_too() -> None:
     told = said(Transaction(THREE), b"CAPA\r\n")
 
