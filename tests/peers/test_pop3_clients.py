@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.certificate import self_signed
-from tests.support.pop3_clients import CLEAR, STLS, TLS, Drop, Fetch, fetchmail, getmail, mpop, snail
+from tests.support.pop3_clients import CLEAR, STLS, TLS, Drop, Fetch, curl, fetchmail, getmail, mpop, snail
 from tests.support.pop3_rig import deliver
 from tests.support.site import CONFIG, POP3, POP3S, Site, site
 
@@ -99,3 +99,13 @@ def test_snail_copies_and_moves(world: World, tmp_path: Path, way: str) -> None:
     assert 3 == len(world.site.maildir("alice"))
     assert subjects(MESSAGES) == subjects(snail(drop, tmp_path, False))
     assert [] == world.site.maildir("alice")
+
+
+@pytest.mark.parametrize(
+    ("way", "login"), [(CLEAR, ()), (STLS, ()), (STLS, ("--login-options", "AUTH=PLAIN")), (TLS, ())]
+)
+def test_curl_fetches_what_is_stored_and_the_empty_line_of_qmail(
+    world: World, way: str, login: tuple[str, ...]
+) -> None:
+    assert [message + b"\n" for message in MESSAGES] == curl(world.drop(way), *login)
+    assert 3 == len(world.site.maildir("alice"))
