@@ -1,7 +1,9 @@
 """Owns the tests of one session over a Maildir, without a connection."""
 
 import os
+import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,3 +131,50 @@ def test_a_mailbox_that_cannot_be_listed_ends_the_session(
     monkeypatch.setattr(Maildrop, "scan", fails)
 
     assert (replies.UNABLE_TO_SCAN, True) == (begun(session), session.ended)
+
+
+NAME = "{:010d}.M000001P12345V000000000000FE01I0000000000ABCDEF_0.mail.example.test,S=5"
+
+
+def emptied(maildir: Path, count: int) -> int:
+    """Have a session list and delete so many messages; the Python and C functions it called for that."""
+    for number in range(count):
+        (maildir / "new" / NAME.format(number)).write_bytes(b"A: b\n")
+    deletions = b"".join(b"DELE %d\r\n" % number for number in range(1, count + 1))
+    session, calls = Session(os.fsencode(maildir)), 0
+
+    def count_call(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count_call)
+    try:
+        begun(session)
+        said(session, b"STAT\r\nLIST\r\nUIDL\r\n" + deletions + b"QUIT\r\n")
+    finally:
+        sys.setprofile(before)
+        session.close()
+    return calls
+
+
+def test_the_work_of_a_session_grows_as_the_mailbox_does(maildir: Path) -> None:
+    (maildir / "new/1.a").unlink()
+    small, large = emptied(maildir, 300), emptied(maildir, 3000)
+
+    assert large < 11 * small
+    assert [] == list(maildir.glob("*/*"))
+
+
+def test_the_memory_of_a_message_is_bounded(maildir: Path, session: Session) -> None:
+    for number in range(3000):
+        (maildir / "new" / NAME.format(number)).touch()
+    tracemalloc.start()
+    try:
+        begun(session)
+        said(session, b"LIST\r\nUIDL\r\n")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most / 3000 < 1000
