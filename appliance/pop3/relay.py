@@ -41,6 +41,8 @@ class Link(asyncio.Protocol):
 
     def stop(self) -> None:
         """Have the worker hear that the client is gone, whose session it is to end."""
+        if self._client.is_closing():
+            return  # its number may be another's by now
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(_descriptor(self._client))) as client:
             client.shutdown(socket.SHUT_RDWR)
 
