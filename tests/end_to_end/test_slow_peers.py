@@ -105,7 +105,8 @@ def test_a_thousand_slow_peers_keep_nobody_waiting_and_cost_little(own: Site) ->
         took = []
         for _ in range(10):
             for peer in peers[::8]:  # some of each kind say another byte
-                peer.sendall(b"x")
+                with contextlib.suppress(ConnectionError):  # slow for more than a minute, it was let go
+                    peer.sendall(b"x")
             began, new = time.monotonic(), letter()
             clients.swaks(own.port(SMTP), "alice@example.test", new.content)
             wait_for(lambda new=new: with_token(clients.curl(own.mailbox()), new.token))  # type: ignore[misc]
