@@ -36,7 +36,8 @@ class Endpoint(NamedTuple):
     @classmethod
     def of(cls, name: Sequence[Any]) -> Self:
         """An end as getpeername(2) has it; an IPv4 peer of an IPv6 socket is the IPv4 peer that it is."""
-        return cls.at(name[0].partition("%")[0], name[1])
+        address, port, *_ = name
+        return cls.at(address.partition("%")[0], port) if ":" in address else cls(address, port)
 
     @classmethod
     def at(cls, address: str | bytes, port: int) -> Self:
