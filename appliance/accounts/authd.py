@@ -1,7 +1,6 @@
 """Owns the process authd: as qmailp, the only one who reads password hashes, it tells others yes or no."""
 
 import contextlib
-import ctypes
 import os
 import secrets
 import select
@@ -32,7 +31,7 @@ from appliance.accounts.table import EXTERNAL, Table, parse_table
 from appliance.formats.frame import FrameBuffer
 from appliance.formats.outcome import FormatError, Temporary
 from appliance.formats.scram import Keys, make_keys
-from appliance.system import files, log
+from appliance.system import files, log, memory
 from appliance.system.gateways import anybodys
 from appliance.system.place import Place
 from appliance.system.privileges import IDENTITIES, accept, admits, become, bind_unix, is_root
@@ -45,8 +44,7 @@ PROGRAMS_AT_ONCE = 8
 MOST_PEERS = 1024  # each has a thread
 
 _SALT_KEY = 32  # bytes
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # mallopt(3)
-_KEPT = 32 << 20  # bytes: more than the 19 MiB of a verification
+_KEPT = 32 << 20  # bytes: a verification needs 19 MiB, and a fifth more time if they are mapped anew
 
 
 class Authd:
@@ -194,21 +192,6 @@ def _make_folder(place: Place) -> None:
         log.line(f"warning: unable to make {folder}: {error.strerror}")
 
 
-def _keep_memory() -> None:
-    """Have malloc keep a verification's 19 MiB for the next: mapped anew they cost a fifth of its time."""
-    with contextlib.suppress(OSError, AttributeError):  # no GNU libc: nothing to tell
-        libc = ctypes.CDLL(None)
-        for which in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
-            libc.mallopt(which, _KEPT)
-        libc.mallopt(_M_ARENA_MAX, 1)  # and no heap of its own for each thread
-
-
-def _give_memory_back() -> None:
-    """Called now and then: where nobody has logged in since the last time nothing is kept."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def _serve(listener: socket.socket, place: Place, asked: Program | None) -> None:
     """Until TERM; whoever waits for an answer then has none."""
     signals = Signals()
@@ -226,7 +209,7 @@ def _serve(listener: socket.socket, place: Place, asked: Program | None) -> None
             authd.welcome(listener)
         if time.monotonic() >= write_at:
             authd.write()
-            _give_memory_back()
+            memory.give_back()  # where nobody has logged in since the last time nothing is kept
             write_at = time.monotonic() + WRITE_SECONDS
     authd.write()
     log.line("status: exiting")
@@ -248,6 +231,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     except OSError as error:
         log.line(f"alert: cannot start: {error}")
         return 111
-    _keep_memory()
+    memory.keep(_KEPT)
+    memory.have_one_heap()
     _serve(listener, place, asked)
     return 0
