@@ -135,10 +135,7 @@ def run(argv: list[str], environ: Mapping[str, str]) -> int:
     if not argv or argv[0] not in PROCESSES:
         print(f"usage: python -m appliance {'|'.join(PROCESSES)} [argument ...]", file=sys.stderr)
         return 100
-    process = main_of(argv[0])
-    if argv[0] in DAEMONS:  # nobody shall keep for weeks what imports needed in passing
-        importlib.import_module("appliance.system.memory").give_back()
-    code = process(argv[1:], environ)
+    code = main_of(argv[0])(argv[1:], environ)
     if argv[0] in DAEMONS:
         _outlive()
     return code
