@@ -1,4 +1,7 @@
-"""Owns a daemon's workers: forked from one master, counted in memory they share, replaced if one dies."""
+"""Owns a daemon's workers: forked from one master, counted in memory they share, replaced if one dies.
+
+One is always there. The others come with a crowd of connections, and leave when it has been quiet.
+"""
 
 import ctypes
 import gc
@@ -8,18 +11,31 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 from appliance.system import log
 
 BUCKETS = 16384
 """Counters of connections an address: 400 open connections meet in one of so many about once in five."""
 
+CROWD = 4
+"""Connections open at once that are work for more than one worker."""
+QUIET_S = 60.0
+"""Seconds without a crowd after which one worker is enough."""
+LOOK_S = 5.0
+
 _STOP_SECONDS = 3.0  # a worker that does not end is killed before supervisor kills its master
 _PR_SET_PDEATHSIG = 1
 
 
+def _nobody() -> None:
+    """Whom a process that was not preforked tells of a crowd."""
+
+
 class Slot:
     """One worker's counters, which all workers can read: a worker that died takes its counts with it."""
+
+    tell_of_crowd: Callable[[], None] = staticmethod(_nobody)
 
     def __init__(self, workers: int, number: int) -> None:
         self.number = number
@@ -46,7 +62,15 @@ class Slot:
     def add(self, change: int) -> int:
         """Count connections of this worker, whatever their address; return the sum over all workers."""
         self._totals[self.number] += change
-        return self.total()
+        total = self.total()
+        if total - change < CROWD <= total:
+            self.tell_of_crowd()
+        return total
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether this worker has no connection."""
+        return not self._totals[self.number]
 
     def total(self) -> int:
         """Connections open in all workers."""
@@ -71,7 +95,7 @@ def slot() -> Slot:
 
 
 def prefork(workers: int, body: Callable[[], int]) -> int:
-    """Run `body` in so many workers until TERM; its imports and what it read so far are shared by all."""
+    """Run `body` in at most so many workers until TERM; what is imported and read by now is shared by all."""
     if workers <= 1:
         return body()
     return _Master(workers, body).run()
@@ -81,26 +105,52 @@ class _Master:
     def __init__(self, workers: int, body: Callable[[], int]) -> None:
         self._body = body
         self._counters = Slot(workers, 0)
+        self._counters.tell_of_crowd = partial(os.kill, os.getpid(), signal.SIGUSR1)
         self._running: dict[int, int] = {}  # pid -> number
+        self._leaving: set[int] = set()  # pids
+        self._crowd_at = 0.0
         self._stopping = False
 
     def run(self) -> int:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self._tell(signal.SIGHUP))
-        signal.signal(signal.SIGALRM, lambda *_: self._tell(signal.SIGKILL))
+        signal.signal(signal.SIGUSR1, self._grow)
+        signal.signal(signal.SIGALRM, self._look)
         # What the workers share stays shared only if no collection writes into it.
         gc.collect()
         gc.freeze()
-        for number in range(self._counters.workers):
-            self._start(number)
+        self._start(0)
         while self._running:
             pid, status = os.wait()
             number = self._running.pop(pid, -1)
             if number >= 0 and not self._stopping:
-                self._replace(number, pid, status)
+                self._miss(number, pid, status)
         signal.setitimer(signal.ITIMER_REAL, 0)
         return 0
+
+    def _grow(self, *_: object) -> None:
+        """A crowd has come: it is work for all."""
+        self._crowd_at = time.monotonic()
+        for number in range(self._counters.workers):
+            if not self._stopping and number not in self._running.values():
+                self._start(number)
+        if not self._stopping:
+            signal.setitimer(signal.ITIMER_REAL, LOOK_S, LOOK_S)
+
+    def _look(self, *_: object) -> None:
+        """Let workers go that have had nothing to do for a while; at the end, kill those that do not end."""
+        if self._stopping:
+            self._tell(signal.SIGKILL)
+        elif self._counters.total() >= CROWD:
+            self._crowd_at = time.monotonic()
+        elif time.monotonic() - self._crowd_at >= QUIET_S:
+            for pid, number in self._running.items():
+                if number and self._counters.of(number).is_empty:
+                    self._leaving.add(pid)
+                    os.kill(pid, signal.SIGTERM)
+            if len(self._running) == 1:
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
@@ -111,15 +161,21 @@ class _Master:
         for pid in self._running:
             os.kill(pid, number)
 
-    def _replace(self, number: int, pid: int, status: int) -> None:
-        log.line(f"tcpserver: worker {pid} died, status {status}; its connections are lost")
+    def _miss(self, number: int, pid: int, status: int) -> None:
+        """A worker has ended: unless it was let go, another takes its place."""
         self._counters.of(number).clear()
+        if pid in self._leaving:
+            self._leaving.discard(pid)
+            if self._counters.total() >= CROWD:  # it came just then
+                self._grow()
+            return
+        log.line(f"tcpserver: worker {pid} died, status {status}; its connections are lost")
         time.sleep(0.2)  # a worker that cannot live does not take the whole processor
-        if not self._stopping:
+        if not self._stopping and number not in self._running.values():
             self._start(number)
 
     def _start(self, number: int) -> None:
-        signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+        signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM}
         # A signal between fork and the note of the new pid would miss the new worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         pid = os.fork()
@@ -133,6 +189,7 @@ class _Master:
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal: the master says TERM
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the body listens, it reads the files anyway
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

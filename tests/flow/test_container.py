@@ -17,7 +17,7 @@ from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
 MEGABYTE = 1_000_000
-IDLE_LIMIT = 120 * MEGABYTE  # what it needs now and some; the aim is 120
+IDLE_LIMIT = 120 * MEGABYTE
 USERS = {
     "smtpd": "qmaild",
     "authd": "qmailp",

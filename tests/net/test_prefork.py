@@ -1,31 +1,41 @@
 """Owns the tests of workers: forked, counted, replaced, ended."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from appliance.net.prefork import Slot, prefork
+from appliance.net.prefork import CROWD, Slot, prefork
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
 PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
-from appliance.net.prefork import prefork, slot
+from appliance.net import prefork as module
+from appliance.net.prefork import CROWD, prefork, slot
 folder = Path(sys.argv[1])
+module.QUIET_S, module.LOOK_S = float(sys.argv[2]), 0.05
 def body():
     def note(number, _):
         (folder / f"{signal.Signals(number).name}.{os.getpid()}").touch()
         if number == signal.SIGTERM and not (folder / "stubborn").exists():
             os._exit(0)
+    def take(*_):
+        slot().add(CROWD)
+    def lose(*_):
+        slot().add(-CROWD)
     signal.signal(signal.SIGHUP, note)
     signal.signal(signal.SIGTERM, note)
-    total = slot().add(1)
+    signal.signal(signal.SIGUSR1, take)
+    signal.signal(signal.SIGUSR2, lose)
+    total = slot().add(int(sys.argv[3]))
     (folder / f"worker.{os.getpid()}").write_text(f"{slot().number} {total}")
     while True:
         time.sleep(60)
@@ -33,13 +43,23 @@ sys.exit(prefork(2, body))
 """
 
 
+@contextlib.contextmanager
+def running(folder: Path, begins_with: int, quiet: float = 60.0) -> Iterator["subprocess.Popen[bytes]"]:
+    """A master; each worker begins with so many connections."""
+    words = [sys.executable, "-c", PROGRAM, str(folder), str(quiet), str(begins_with)]
+    master = subprocess.Popen(words, cwd=CHECKOUT)
+    try:
+        yield master
+    finally:
+        if master.poll() is None:
+            master.kill()
+        master.wait()
+
+
 @pytest.fixture
-def master(tmp_path: Path):  # type: ignore[no-untyped-def]
-    running = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], cwd=CHECKOUT)
-    yield running
-    if running.poll() is None:
-        running.kill()
-    running.wait()
+def master(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    with running(tmp_path, CROWD) as started:
+        yield started
 
 
 def workers(folder: Path, count: int) -> list[tuple[int, str]]:
@@ -91,8 +111,7 @@ def test_each_worker_has_a_slot_of_its_own_in_shared_memory(
     found = workers(tmp_path, 2)
 
     assert ["0", "1"] == [text.split()[0] for _, text in found]
-    # Both may have counted themselves before either looked.
-    assert "2" == max(text.split()[1] for _, text in found)
+    assert [str(CROWD), str(2 * CROWD)] == [text.split()[1] for _, text in found]
 
 
 def test_a_dead_worker_is_replaced_and_not_counted(master: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
@@ -100,10 +119,32 @@ def test_a_dead_worker_is_replaced_and_not_counted(master: "subprocess.Popen[byt
 
     os.kill(pid, signal.SIGKILL)
 
-    newest = max(workers(tmp_path, 3), key=lambda pair: (pair[0] != pid, pair[0]))
-    texts = [text for number, text in workers(tmp_path, 3) if number != pid]
-    assert ["0", "1"] == sorted(text.split()[0] for text in texts)
-    assert newest[1].split()[1] in ("1", "2")
+    texts = [text.split() for number, text in workers(tmp_path, 3) if number != pid]
+    assert [["0", str(CROWD)], ["1", str(2 * CROWD)]] == sorted(texts)
+
+
+def test_one_worker_is_enough_until_a_crowd_comes_and_when_it_has_left(tmp_path: Path) -> None:
+    with running(tmp_path, 0, quiet=0.2):
+        ((first, _),) = workers(tmp_path, 1)
+        os.kill(first, signal.SIGUSR1)  # a crowd comes
+        (second,) = {pid for pid, _ in workers(tmp_path, 2)} - {first}
+        os.kill(first, signal.SIGUSR2)  # and leaves
+        wait_for(lambda: gone(second))
+        assert not gone(first)
+
+        os.kill(first, signal.SIGUSR1)
+        workers(tmp_path, 3)
+
+
+def test_a_worker_with_a_connection_is_not_let_go(tmp_path: Path) -> None:
+    with running(tmp_path, 1, quiet=0.2):
+        ((first, _),) = workers(tmp_path, 1)
+        os.kill(first, signal.SIGUSR1)
+        (second,) = {pid for pid, _ in workers(tmp_path, 2)} - {first}
+        os.kill(first, signal.SIGUSR2)
+
+        time.sleep(0.5)
+        assert not gone(second)
 
 
 def test_hup_and_term_reach_all_workers(master: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
