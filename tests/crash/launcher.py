@@ -5,6 +5,7 @@ It runs apart from the tests, whose threads must not be forked along.
     us --program, environment, constants to change--> launcher --fork--> daemon --listener of its door--> us
 """
 
+import contextlib
 import importlib
 import json
 import mmap
@@ -55,7 +56,11 @@ class Launcher:
         with theirs:
             command = [sys.executable, "-m", "tests.crash.launcher", str(theirs.fileno())]
             self._process = subprocess.Popen(
-                command, cwd=CHECKOUT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                command,
+                cwd=CHECKOUT,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     def __enter__(self) -> Self:
@@ -64,6 +69,9 @@ class Launcher:
     def __exit__(self, *_: object) -> None:
         self._ours.close()
         self._process.wait(20)
+        # Behind a door that nobody minds any more a daemon may not find its end.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     @property
     def has_door(self) -> bool:

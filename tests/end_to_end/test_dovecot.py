@@ -164,7 +164,7 @@ def test_what_dovecot_keeps_in_the_maildir_disturbs_nobody(own: Site, other: Dov
 def test_both_count_in_one_quota(own: Site, other: Dovecot) -> None:
     send_and_wait(own, "cid", text_of(6000))
     ours = Usage(len(own.maildir("cid")[0]), 1)
-    assert ours == used(own, "cid")
+    wait_for(lambda: ours == used(own, "cid"))  # the message is there first
 
     with other.imap(address("cid")) as session:
         session.create("Sent")

@@ -140,11 +140,21 @@ def is_served(own: Site, name: str, *header: bytes) -> bool:
     return heard != b""
 
 
-def lines_of(own: Site, name: str, act: Callable[[], object]) -> list[str]:
-    """What the listener's daemon logs of an act, up to the end of its connection."""
+def lines_of(own: Site, name: str, act: Callable[[], object], told: str = "") -> list[str]:
+    """What the listener's daemon logs of an act, up to the end of a connection of whose client this is told.
+
+    An earlier connection may have to end still.
+    """
     before, daemon = len(own.log), f" {PORTS[name].daemon}: "
+    begins = re.compile(rf"{daemon}tcpserver: pid (\d+) from {told}$", re.MULTILINE)
+    ends = f"{daemon}tcpserver: end "
     act()
-    wait_for(lambda: f"{daemon}tcpserver: end " in own.log[before:], PATIENCE_S)
+    if told:
+        wait_for(lambda: begins.search(own.log[before:]), PATIENCE_S)
+        found = begins.search(own.log[before:])
+        assert found
+        ends += f"{found[1]} "
+    wait_for(lambda: ends in own.log[before:], PATIENCE_S)
     return [line for line in own.log[before:].splitlines() if daemon in line]
 
 
@@ -154,10 +164,9 @@ def test_the_client_whom_a_proxy_names_is_the_client(own: Site, name: str, form:
     header, client = NAMING[form]
     served: list[bool] = []
 
-    log = lines_of(own, name, lambda: served.append(is_served(own, name, header)))
+    log = lines_of(own, name, lambda: served.append(is_served(own, name, header)), client)
 
     assert [True] == served
-    assert any(re.search(rf": pid \d+ from {client}$", line) for line in log), log
     assert any(re.search(rf": ok \d+ .* :{client}::40007$", line) for line in log), log
 
 
@@ -168,10 +177,9 @@ def test_a_client_whom_a_proxy_does_not_name_has_no_port_for_those_alone_who_are
 ) -> None:
     served: list[bool] = []
 
-    log = lines_of(own, name, lambda: served.append(is_served(own, name, UNNAMED[form])))
+    log = lines_of(own, name, lambda: served.append(is_served(own, name, UNNAMED[form])), PROXY)
 
     assert [not PORTS[name].listed_only] == served
-    assert any(re.search(rf": pid \d+ from {PROXY}$", line) for line in log), log
     never_relays = name in ("smtp", "qmtp") or PORTS[name].listed_only
     assert never_relays == any(" never relays: " in line for line in log), log
 
@@ -227,13 +235,13 @@ def test_a_header_from_a_network_that_is_not_named_is_ordinary_talk(own: Site, n
             while heard.count(b"\n") < 2 and (received := connection.recv(1000)):
                 heard += received
 
-    log = lines_of(own, name, act)
+    log = lines_of(own, name, act, ELSEWHERE)
 
-    assert not any(CLIENT in line for line in log), log
-    assert any(line.endswith(f" from {ELSEWHERE}") for line in log), log
-    refusals = {"smtp": b"\r\n502 ", "submission": b"\r\n502 ", "pop3": b"\r\n-ERR"}
+    assert not any(f":{CLIENT}::40007" in line for line in log), log
+    # Whether it comes before the greeting is a matter of luck.
+    refusals = {"smtp": b"502 |554 you spoke", "submission": b"502 |554 you spoke", "pop3": b"-ERR"}
     if name in refusals:
-        assert refusals[name] in heard
+        assert re.search(refusals[name], heard)
     else:
         assert PORTS[name].answer not in heard
 

@@ -55,7 +55,7 @@ def heard(peer: socket.socket) -> bytes:
 def ask(rig: SmtpdRig, wire: bytes) -> bytes:
     """The answers to one peer, who says all he has to say and closes his side."""
     with connected(rig) as peer:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):  # ENOTCONN, too: it was sent away
             peer.sendall(wire)
             peer.shutdown(socket.SHUT_WR)
         return heard(peer)
