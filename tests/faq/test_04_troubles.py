@@ -76,9 +76,9 @@ def test_q04_1_what_a_forwarding_table_means_is_told_without_doing_it(own: Site)
 
 
 def test_q04_1_ps_names_every_daemon(own: Site) -> None:
-    running = own.shell("ps -e -o args")
+    running = own.shell("ps -e -o args")  # another appliance may run on this machine, too
 
-    assert {*ALWAYS} == {name for name in DAEMONS if re.search(rf"-m appliance {name}( |$)", running, re.M)}
+    assert {*ALWAYS} <= {name for name in DAEMONS if re.search(rf"-m appliance {name}( |$)", running, re.M)}
 
 
 def test_q04_1_recordio_shows_what_flows(own: Site) -> None:

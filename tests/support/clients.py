@@ -38,9 +38,9 @@ def swaks(port: int, to: str, message: bytes, *, sender: str = "sender@outside.t
     run(["swaks", *where, "--silent", "1", "--data", "-"], stdin=message.removesuffix(b"\n"))  # swaks adds it
 
 
-def smtp_source(port: int, to: str, count: int, sessions: int) -> None:
+def smtp_source(port: int, to: str, count: int, sessions: int, subject: str = "many") -> None:
     """Hands in `count` messages of 2 kB over so many parallel sessions, a new connection each."""
-    shape = ["-s", str(sessions), "-m", str(count), "-l", "2048"]
+    shape = ["-s", str(sessions), "-m", str(count), "-l", "2048", "-S", subject]
     run(["smtp-source", *shape, "-f", "sender@outside.test", "-t", to, f"127.0.0.1:{port}"])
 
 
