@@ -16,7 +16,7 @@ from tests.support.clients import Mailbox
 from tests.support.dovecot import Dovecot, dovecot, is_known
 from tests.support.letter import letter
 from tests.support.site import SMTP, Site, site
-from tests.support.waiting import wait_for
+from tests.support.waiting import until_it_works, wait_for
 
 pytestmark = pytest.mark.skipif(not is_known(), reason="no Dovecot 2.3 here; `make peers` installs Debian's")
 
@@ -158,7 +158,8 @@ def test_what_dovecot_keeps_in_the_maildir_disturbs_nobody(own: Site, other: Dov
     assert {".Sent", "dovecot-uidlist", "subscriptions"} <= kept
     assert text_of(2000) + b"\r\n" in before.values()
     assert (True, 1) == (before.items() <= after.items(), len(after) - len(before))
-    assert f"{address('gus')}\t{len(after)}" in own.toaster("status")
+    status = until_it_works(lambda: own.toaster("status"))  # not before all daemons have started
+    assert f"{address('gus')}\t{len(after)}" in status
 
 
 def test_both_count_in_one_quota(own: Site, other: Dovecot) -> None:

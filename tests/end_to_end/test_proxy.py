@@ -6,6 +6,7 @@ import smtplib
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -246,6 +247,14 @@ def test_a_header_from_a_network_that_is_not_named_is_ordinary_talk(own: Site, n
         assert PORTS[name].answer not in heard
 
 
+def wait_until_all_is_told(own: Site) -> None:
+    """The log is written every 20 ms."""
+    before = -1
+    while before != len(own.log):
+        before = len(own.log)
+        time.sleep(0.3)
+
+
 @every_port
 def test_a_look_whether_a_port_is_open_leaves_no_line(own: Site, name: str) -> None:
     header, _ = NAMING["v1 TCP4"]
@@ -257,6 +266,7 @@ def test_a_look_whether_a_port_is_open_leaves_no_line(own: Site, name: str) -> N
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert is_served(own, name, header)
 
+    wait_until_all_is_told(own)
     log = lines_of(own, name, act)
 
     assert 1 == sum(": end " in line for line in log), log
