@@ -7,20 +7,12 @@ import pytest
 
 from tests.peers.conftest import PATIENCE_S, World, arrived_there
 from tests.support.clients import with_token
-from tests.support.letter import Letter, letter
+from tests.support.letter import BODIES, Letter, letter
 from tests.support.mta import GREY, Mta
 from tests.support.site import SMTP
 from tests.support.waiting import wait_for
 
 ALICE = "alice@example.test"
-BODIES = {
-    "dots": ".\n..\n.dot\n\n.\n",
-    "eight_bit": "Grüße, 日本語, \N{SNOWMAN}\n",
-    "long_lines": f"{'long ' * 3000}\n.{'x' * 1990}\n",
-    "empty_lines": "\n\n\n",
-    "nothing": "",
-    "large": "a line of a large message, 72 bytes of it with the newline at its end\n" * 150_000,
-}
 
 
 def send(world: World, *recipients: str, body: str = "Hello.\n", sender: str = ALICE) -> Letter:

@@ -6,21 +6,12 @@ import pytest
 
 from tests.peers.conftest import PATIENCE_S, World, arrived_there
 from tests.support.clients import with_token
-from tests.support.letter import Letter, letter
+from tests.support.letter import BODIES, Letter, letter
 from tests.support.mta import Mta
 from tests.support.mtas import KINDS
 from tests.support.waiting import wait_for
 
 ALICE, BOB, DORA = "alice@example.test", "bob@example.test", "dora@catch.test"
-LARGE = "a line of a large message, 72 bytes of it with the newline at its end\n" * 150_000
-BODIES = {
-    "dots": ".\n..\n.dot\n\n.\n",
-    "eight_bit": "Grüße, 日本語, \N{SNOWMAN}\n",
-    "long_lines": f"{'long ' * 3000}\n.{'x' * 1990}\n",
-    "empty_lines": "\n\n\n",
-    "nothing": "",
-    "large": LARGE,
-}
 
 
 def wired(new: Letter) -> bytes:

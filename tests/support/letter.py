@@ -3,6 +3,16 @@
 import secrets
 from typing import NamedTuple
 
+BODIES = {
+    "dots": ".\n..\n.dot\n\n.\n",
+    "eight_bit": "Grüße, 日本語, \N{SNOWMAN}\n",
+    "long_lines": f"{'long ' * 3000}\n.{'x' * 1990}\n",
+    "empty_lines": "\n\n\n",
+    "nothing": "",
+    "large": "a line of a large message, 72 bytes of it with the newline at its end\n" * 150_000,
+}
+"""Texts that a way by many hosts might cut, fold, stuff or turn into something else."""
+
 
 class Letter(NamedTuple):
     """A message and the word that is nowhere else."""
