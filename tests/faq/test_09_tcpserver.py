@@ -81,10 +81,9 @@ def test_q09_1_the_listener_takes_mail_and_its_log_tells_who_connected(own: Site
     clients.swaks(own.port(SMTP), "alice@example.test", new.content)
     wait_for(lambda: own.has("alice", new), PATIENCE_S)
 
-    log = wait_for(lambda: text if " end " in (text := own.log[since:]) else "", PATIENCE_S)
-    found = re.search(r"smtpd: tcpserver: ok (\d+) mail.example.test:127.0.0.1:\d+ :127.0.0.1::\d+\n", log)
-    assert found
-    assert f"smtpd: tcpserver: pid {found[1]} from 127.0.0.1\n" in log
+    connected = r"smtpd: tcpserver: ok (\d+) mail.example.test:127.0.0.1:\d+ :127.0.0.1::\d+\n"
+    found = wait_for(lambda: re.search(connected, own.log[since:]), PATIENCE_S)
+    wait_for(lambda: f"smtpd: tcpserver: pid {found[1]} from 127.0.0.1\n" in own.log, PATIENCE_S)
     wait_for(lambda: f"smtpd: tcpserver: end {found[1]} status 0\n" in own.log, PATIENCE_S)
 
 
