@@ -14,6 +14,7 @@ class Pass:
         "announced",
         "channel",
         "done",
+        "is_hastened",
         "message",
         "next",
         "open",
@@ -34,6 +35,8 @@ class Pass:
         self.open = 0
         self.announced = 0
         """The connection (Channel.generation) on which the spawn was given the message."""
+        self.is_hastened = False
+        """Whether it is due as soon as it lies on the disk."""
         self.why = b""
         """What the last deferral said."""
         self.withdrawn = False

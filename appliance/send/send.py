@@ -214,6 +214,7 @@ class Send:
             self._reread()
         if signal.SIGALRM in signals:
             self._startup.all_due(self._work.now)
+            self._settling.all_due()
             for schedule in self._schedules:
                 schedule.all_due(self._work.now)
 

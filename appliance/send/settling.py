@@ -82,6 +82,12 @@ class Settling:
             message.passes.clear()
             self.settle(message)
 
+    def all_due(self) -> None:
+        """Let what has been tried, but is not on the disk yet, be due when it is (qmail-send's ALRM)."""
+        for message in self._work.messages.values():
+            for attempt in message.over:
+                attempt.is_hastened = True
+
     def write(self) -> None:
         """Begin to write the batch; `settled` follows when the disk has it."""
         if not self._batch:
@@ -152,7 +158,8 @@ class Settling:
             else:
                 when = self._work.now
                 if not attempt.withdrawn:
-                    when = next_retry(when, message.birth, attempt.channel)
+                    if not attempt.is_hastened:
+                        when = next_retry(when, message.birth, attempt.channel)
                     if attempt.why:
                         layout.note_deferral(name, message.number, attempt.why)
                     self._delay.look(message)

@@ -1,5 +1,6 @@
 """Settling while deliveries are open, when there are too many messages, and when the disk refuses."""
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -57,6 +58,24 @@ def test_what_is_reported_while_the_files_are_written_is_marked_afterwards(rig: 
     assert b"Td@far.test\0" == channel_file(rig, "remote", number)
     assert b"<b@example.test>:" in (rig.place.queue / "bounce" / str(number)).read_bytes()
     assert [number] == [entry[1] for entry in rig.send._schedules[0].entries()]
+
+
+def test_what_is_to_be_tried_now_while_its_files_are_written_is_tried_once_they_are(rig: Rig) -> None:
+    number = rig.hand_in("a@example.test")
+    rig.turn(lambda: bool(rig.local.unanswered))
+    waiting = []
+    rig.send._disk.do = lambda work, then: waiting.append((work, then))  # type: ignore[method-assign]
+    rig.local.answer(LATER)
+    rig.turn(lambda: bool(waiting))
+
+    signal.raise_signal(signal.SIGALRM)
+    rig.turn()
+    ((work, then),) = waiting
+    work()
+    then(None)
+
+    rig.turn(lambda: bool(rig.local.unanswered))
+    assert [number, number] == [delivery.key for delivery in rig.local.deliveries]
 
 
 def test_a_message_that_ends_while_its_files_are_written_leaves_none(rig: Rig) -> None:
