@@ -24,10 +24,9 @@ from tests.support.nameserver import Kinds, NameServer
 from tests.support.nexthop import NextHop
 from tests.support.ports import free_base, free_ports
 from tests.support.site import OFMIP, POP3, POP3S, SMTP, SUBMISSION, SUBMISSIONS, Site, site
-from tests.support.waiting import wait_for
+from tests.support.waiting import LIMIT_S, wait_for
 
 FIRST_UID = 6601
-PATIENCE_S = 40.0
 _CONFIG = """\
 version: 1
 hostname: {name}
@@ -140,7 +139,7 @@ class Host:
                 return not session.sendmail("stranger@outside.test", to, lines)
             return False
 
-        wait_for(hand_in, PATIENCE_S)
+        wait_for(hand_in)
         return new
 
     def refuses(self, to: str) -> bool:
@@ -157,11 +156,11 @@ class Host:
 
     def _session(self, client: str = "") -> smtplib.SMTP:
         source = (client, 0) if client else None
-        return smtplib.SMTP(self.address, self.site.port(SMTP), timeout=10, source_address=source)
+        return smtplib.SMTP(self.address, self.site.port(SMTP), timeout=LIMIT_S, source_address=source)
 
     def wait_for_log(self, text: str, since: int = 0) -> str:
         """The log from some place on, once a text is in it."""
-        return wait_for(lambda: found if text in (found := self.site.log[since:]) else None, PATIENCE_S)
+        return wait_for(lambda: found if text in (found := self.site.log[since:]) else None)
 
 
 def maildir(home: Path, name: str) -> Path:
@@ -180,7 +179,7 @@ def lies_in(folder: Path, new: Letter) -> bytes:
         texts = [path.read_bytes() for path in (folder / "new").iterdir()]
         return next((text for text in texts if new.is_in(text)), None)
 
-    return wait_for(found, PATIENCE_S)
+    return wait_for(found)
 
 
 def instruct(home: Path, name: str, *lines: str) -> None:
@@ -194,7 +193,7 @@ def instruct(home: Path, name: str, *lines: str) -> None:
 def took(sink: NextHop, new: Letter) -> tuple[bytes, ...]:
     """The recipients for whom a sink took a letter, once it did."""
     token = new.token.encode()
-    return wait_for(lambda: next((m.recipients for m in sink.messages if token in m.body), None), PATIENCE_S)
+    return wait_for(lambda: next((m.recipients for m in sink.messages if token in m.body), None))
 
 
 @contextmanager
@@ -209,4 +208,4 @@ def tcpserver(site: Site, command: str, rules: str = "") -> Iterator[int]:
         yield port
     finally:
         running.terminate()
-        running.wait(15)
+        running.wait(LIMIT_S)

@@ -24,7 +24,7 @@ def run(command: Sequence[str | Path], *, stdin: bytes = b"", environ: dict[str,
         [str(word) for word in command],
         input=stdin,
         capture_output=True,
-        timeout=90,
+        timeout=120,
         check=False,
         env=_ENVIRONMENT | (environ or {}),
     )

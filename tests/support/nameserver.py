@@ -47,8 +47,11 @@ class NameServer:
         self._udp, self._tcp = _bind(host, port)
         self.port = int(self._udp.getsockname()[1])
         self.at = f"{host}:{self.port}"
-        for serve in (self._serve_udp, self._serve_tcp):
-            threading.Thread(target=serve, daemon=True).start()
+        self._is_closed = False
+        serving = (self._serve_udp, self._serve_tcp)
+        self._threads = [threading.Thread(target=serve, daemon=True) for serve in serving]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -58,14 +61,16 @@ class NameServer:
 
     def close(self) -> None:
         """Stop answering."""
-        for listening in (self._udp, self._tcp):
+        self._is_closed = True
+        for listening, thread in zip((self._udp, self._tcp), self._threads, strict=True):
             with contextlib.suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)  # wakes the thread
+            thread.join(5)  # else it might read from a descriptor that is another's by then
             listening.close()
 
     def _serve_udp(self) -> None:
         with contextlib.suppress(OSError):
-            while True:
+            while not self._is_closed:
                 wire, peer = self._udp.recvfrom(4096)
                 response = self._respond(wire, by_tcp=False)
                 if response:

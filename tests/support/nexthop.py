@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
+from tests.support.waiting import LIMIT_S
+
 LEAVE = 0.0
 """Close the connection instead of replying."""
 
@@ -98,6 +100,7 @@ class NextHop:
         self._closed.set()
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._threads[0].join(5)  # from now on nobody comes
         self._listening.close()
         with self._changed:
             for session in self._open:
@@ -105,13 +108,13 @@ class NextHop:
         for thread in self._threads:
             thread.join(5)
 
-    def wait_for_messages(self, number: int, patience_s: float = 5.0) -> list[Taken]:
+    def wait_for_messages(self, number: int, patience_s: float = LIMIT_S) -> list[Taken]:
         """The messages, as soon as there are that many, or as many as came in time."""
         with self._changed:
             self._changed.wait_for(lambda: len(self.messages) >= number, patience_s)
             return list(self.messages)
 
-    def wait_for_line(self, line: bytes, patience_s: float = 20.0) -> bool:
+    def wait_for_line(self, line: bytes, patience_s: float = LIMIT_S) -> bool:
         """Whether somebody says a line, or has said it."""
         with self._changed:
             return self._changed.wait_for(lambda: line in self.dialogue, patience_s)
@@ -122,7 +125,7 @@ class NextHop:
             self.dialogue.append(line)
             self._changed.notify_all()
 
-    def wait_until_left(self, patience_s: float = 5.0) -> bool:
+    def wait_until_left(self, patience_s: float = LIMIT_S) -> bool:
         """Whether nobody is connected any more."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._open, patience_s)
@@ -153,7 +156,9 @@ class NextHop:
         if isinstance(step, list):
             step = step.pop(0) if step else USUAL[said]
         if isinstance(step, threading.Event):
-            step.wait(20)
+            while not step.wait(0.1):
+                if self._closed.is_set():
+                    raise _Left
             step = USUAL[said]
         if isinstance(step, float | int):
             self._closed.wait(step)

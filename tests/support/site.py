@@ -18,10 +18,13 @@ from tests.support.clients import Mailbox
 from tests.support.letter import Letter
 from tests.support.ports import free_base
 from tests.support.sources import CHECKOUT
-from tests.support.waiting import wait_for
+from tests.support.waiting import LIMIT_S, wait_for
 
 ALWAYS = tuple(name for name in DAEMONS if name not in ("qmtpd", "qmqpd", "autoturn"))
 """The daemons that run although config.yaml does not ask for them."""
+
+_UP = "Ctrl-C stops them.\n"
+"""How the checklist ends."""
 
 SMTP, OFMIP, SUBMISSIONS, SUBMISSION, QMTP, QMQP, POP3, POP3S = 25, 26, 465, 587, 209, 628, 110, 995
 
@@ -88,25 +91,27 @@ class Site:
 
     def up(self) -> None:
         """Starts it and waits for its checklist."""
-        before = self.log.count("\nmailbox ") if (self.folder / "log").exists() else 0
+        before = self.log.count(_UP) if (self.folder / "log").exists() else 0
         running = self.start()
-        wait_for(lambda: running.poll() is not None or self.log.count("\nmailbox ") > before, 60)
+        wait_for(lambda: running.poll() is not None or self.log.count(_UP) > before, 90)
         assert running.poll() is None, self.log
 
     def down(self) -> int:
         """Stops it as Ctrl-C does; its exit code."""
         assert self.running
         self.running.send_signal(signal.SIGINT)
-        return self.running.wait(15)
+        return self.running.wait(LIMIT_S)
 
     def kill(self) -> None:
-        """Ends it and all its daemons at once, as a loss of power does."""
+        """Ends it and all its daemons at once, as a loss of power does; their ports are free then."""
         assert self.running
         for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in reversed([self.running.pid, *descendants(self.running.pid)]):
+            pids = [self.running.pid, *descendants(self.running.pid)]
+            for pid in reversed(pids):
                 with suppress(ProcessLookupError):  # it has ended by itself
                     os.kill(pid, number)
-        self.running.wait(5)
+        self.running.wait(LIMIT_S)
+        wait_for(lambda: all(map(_has_ended, pids)))
 
     def toaster(self, *words: str, code: int = 0, stdin: str = "") -> str:
         """What the command `toaster` prints; AssertionError if it ends with another exit code."""
@@ -117,7 +122,7 @@ class Site:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
@@ -132,7 +137,7 @@ class Site:
             cwd=self.place.home,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert (0, "") == (done.returncode, done.stderr), (done.returncode, done.stdout, done.stderr)
@@ -160,7 +165,7 @@ class Site:
 
     def mailbox(self, name: str = "alice@example.test") -> Mailbox:
         """A mailbox with the password that its first start printed."""
-        found = re.search(rf"mailbox {re.escape(name)} password (\S+)", self.log)
+        found = re.search(rf"mailbox {re.escape(name)} password (\S+)\s", self.log)
         assert found, self.log
         return Mailbox(self.port(POP3), name, found[1])
 
@@ -168,11 +173,22 @@ class Site:
         """The messages of a mailbox as they lie on disk, oldest first."""
         folder = self.place.mail / domain / name / "Maildir"
         paths = [path for part in ("new", "cur") for path in (folder / part).iterdir()]
-        return [path.read_bytes() for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns)]
+        try:
+            return [path.read_bytes() for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns)]
+        except FileNotFoundError:  # one was fetched or sent on meanwhile
+            return self.maildir(name, domain)
 
     def has(self, name: str, new: Letter) -> bool:
         """Whether a letter lies in a mailbox."""
         return any(new.is_in(message) for message in self.maildir(name))
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process has closed all its files, be it that nobody has asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def descendants(pid: int) -> list[int]:

@@ -7,8 +7,11 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 
+LIMIT_S = 60.0
+"""What a test that fails may wait; a busy machine needs a good part of it."""
 
-def wait_for(question: Callable[[], Answer | None], seconds: float = 20.0) -> Answer:
+
+def wait_for(question: Callable[[], Answer | None], seconds: float = LIMIT_S) -> Answer:
     """The first answer that is true; AssertionError with the last one after so many seconds."""
     end = time.monotonic() + seconds
     while not (answer := question()):
@@ -17,7 +20,7 @@ def wait_for(question: Callable[[], Answer | None], seconds: float = 20.0) -> An
     return answer
 
 
-def until_it_works(action: Callable[[], Answer], seconds: float = 20.0) -> Answer:
+def until_it_works(action: Callable[[], Answer], seconds: float = LIMIT_S) -> Answer:
     """What an action gives the first time without AssertionError; after so many seconds that rises."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
