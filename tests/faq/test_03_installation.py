@@ -17,7 +17,7 @@ ONE_SMTPD = "control: {smtpdworkers: 1}\n"  # so that one answer tells what it h
 def lies_in_mbox(path: Path, new: Letter) -> bytes:
     """An mbox of the old MTA, once a letter is in it."""
     token = new.token.encode()
-    return wait_for(lambda: text if path.exists() and token in (text := path.read_bytes()) else None, 40)
+    return wait_for(lambda: text if path.exists() and token in (text := path.read_bytes()) else None)
 
 
 def test_q03_3_moving_over_gradually(tmp_path: Path) -> None:

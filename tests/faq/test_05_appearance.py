@@ -11,12 +11,6 @@ MASKED = "USER=god MAILHOST=af.mil MAILUSER=boss MAILNAME='The Boss'"
 
 
 @pytest.fixture(scope="module")
-def internet() -> Iterator[Internet]:
-    with Internet() as new:
-        yield new
-
-
-@pytest.fixture(scope="module")
 def heaven(internet: Internet) -> Iterator[Host]:
     with internet.host("heaven.af.mil", "127.0.0.9") as new:
         yield new

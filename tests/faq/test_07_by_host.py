@@ -10,12 +10,6 @@ from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
-def internet() -> Iterator[Internet]:
-    with Internet() as new:
-        yield new
-
-
-@pytest.fixture(scope="module")
 def pokey(internet: Internet) -> Iterator[Host]:
     with internet.host("pokey.af.mil", "127.0.0.3") as new:
         yield new
@@ -93,7 +87,7 @@ def test_q07_4_a_large_network(internet: Internet) -> None:
 
 
 def test_q07_4_many_users_by_fastforward(internet: Internet, pokey: Host) -> None:
-    with internet.sink("annshost.movie.edu", "127.0.0.5") as annshost:
+    with internet.sink("annshost.movie.edu", "127.0.0.6") as annshost:
         pokey.shell("echo movie.edu:alias-movie >> control/virtualdomains")
         pokey.shell("echo movie.edu >> control/rcpthosts")
         pokey.shell("svc -h /service/qmail")

@@ -16,12 +16,6 @@ FIRST_UID = 6701
 
 
 @pytest.fixture(scope="module")
-def internet() -> Iterator[Internet]:
-    with Internet() as new:
-        yield new
-
-
-@pytest.fixture(scope="module")
 def pokey(internet: Internet) -> Iterator[Host]:
     with internet.host("pokey.af.mil", "127.0.0.3") as new:
         yield new

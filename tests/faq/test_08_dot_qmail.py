@@ -9,12 +9,6 @@ from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
-def internet() -> Iterator[Internet]:
-    with Internet() as new:
-        yield new
-
-
-@pytest.fixture(scope="module")
 def pokey(internet: Internet) -> Iterator[Host]:
     with internet.host("pokey.af.mil", "127.0.0.3") as new:
         new.shell("echo pokey.af.mil >> control/locals")

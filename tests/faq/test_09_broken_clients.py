@@ -12,7 +12,7 @@ from tests.support.by_hand import Host, Internet, lies_in, tcpserver, took
 from tests.support.letter import Letter
 from tests.support.nexthop import NextHop
 from tests.support.site import OFMIP
-from tests.support.waiting import until_it_works, wait_for
+from tests.support.waiting import LIMIT_S, until_it_works, wait_for
 
 FIXUP = """\
 | bouncesaying 'Permission denied' [ "@$HOST" != "@fixme" ]
@@ -31,18 +31,6 @@ control: {{ofmipnames: '{NAMES}'}}
 
 BODY = b"\nno date, no Message-ID, no domains\n"
 FROM_CLIENT = b"From: User <user@client>\nTo: fred, <joe@pokey>\n" + BODY
-
-
-@pytest.fixture(scope="module")
-def internet() -> Iterator[Internet]:
-    with Internet() as new:
-        yield new
-
-
-@pytest.fixture(scope="module")
-def far(internet: Internet) -> Iterator[NextHop]:
-    with internet.sink("far.test", "127.0.0.2") as sink:
-        yield sink
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +92,7 @@ def through_ofmipd(sink: NextHop, where: tuple[str, int], client: str) -> str:
 
     def hand_in() -> None:
         try:
-            with smtplib.SMTP(*where, "client", 10, (client, 0)) as session:
+            with smtplib.SMTP(*where, "client", LIMIT_S, (client, 0)) as session:
                 session.sendmail("joe@client", "ann@far.test", f"From: x\nTo: ann\n\n{new.token}\n".encode())
         except (ConnectionRefusedError, smtplib.SMTPServerDisconnected) as error:
             raise AssertionError(where) from error
@@ -126,7 +114,7 @@ def test_q09_3_ofmipd_mends_mail_and_writes_from_lines_by_a_database(pokey: Host
     assert "\nDate: " in text
     assert "@pokey.af.mil>\n" in text.partition("\nMessage-ID: <")[2]
 
-    with socket.create_connection((pokey.address, pokey.site.port(OFMIP)), 10, (BROKEN, 0)) as nobodys:
+    with socket.create_connection((pokey.address, pokey.site.port(OFMIP)), LIMIT_S, (BROKEN, 0)) as nobodys:
         assert b"" == nobodys.recv(1)
 
 
@@ -138,6 +126,6 @@ def test_q09_3_ofmipd_by_hand_under_tcpserver(pokey: Host, far: NextHop) -> None
     with tcpserver(pokey.site, "ofmipd names.cdb", "tcp.ofmip.cdb") as port:
         text = through_ofmipd(far, ("127.0.0.1", port), BROKEN)
         assert '\nFrom: "Joe Shmoe" <J.Shmoe@af.mil>\nTo: ann@hq.af.mil\n' in text
-        with socket.create_connection(("127.0.0.1", port), 10, (GOOD, 0)) as nobodys:
+        with socket.create_connection(("127.0.0.1", port), LIMIT_S, (GOOD, 0)) as nobodys:
             assert b"" == nobodys.recv(1)
     pokey.shell("rm control/rewrite")

@@ -13,7 +13,7 @@ from tests.support.certificate import self_signed
 from tests.support.letter import Letter
 from tests.support.nexthop import NextHop
 from tests.support.site import SMTP, SUBMISSION
-from tests.support.waiting import wait_for
+from tests.support.waiting import LIMIT_S, wait_for
 
 DIALS_IN, ANOTHER, ELSEWHERE = "127.0.0.9", "127.0.0.10", "127.0.0.11"
 DOMAINS = f"""\
@@ -45,12 +45,6 @@ def test_q09_4_mail_is_kept_for_a_host_that_dials_in() -> None:
 
 
 @pytest.fixture(scope="module")
-def internet() -> Iterator[Internet]:
-    with Internet() as new:
-        yield new
-
-
-@pytest.fixture(scope="module")
 def isp(internet: Internet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """Set up by config.yaml alone."""
     pem = self_signed(tmp_path_factory.mktemp("tls") / "pem", "isp.test")
@@ -79,7 +73,7 @@ def is_empty(isp: Host, domain: str) -> bool:
 
 @contextmanager
 def session(isp: Host, client: str, port: int = SMTP) -> Iterator[smtplib.SMTP]:
-    with smtplib.SMTP(isp.address, isp.site.port(port), "ppp.test", 20, (client, 0)) as new:
+    with smtplib.SMTP(isp.address, isp.site.port(port), "ppp.test", LIMIT_S, (client, 0)) as new:
         new.ehlo()
         yield new
 

@@ -14,7 +14,7 @@ from tests.support.clients import Mailbox
 from tests.support.letter import letter
 from tests.support.pop3_rig import deliver
 from tests.support.site import CONFIG, POP3, POP3S, site
-from tests.support.waiting import until_it_works
+from tests.support.waiting import LIMIT_S, until_it_works
 
 ANOTHER = f"""\
 #!{sys.executable} -IS
@@ -63,9 +63,9 @@ def test_q09_5_with_tls_nobody_steals_passwords() -> None:
         trusting = ssl.create_default_context(cafile=str(pem))
         trusting.check_hostname = False  # the certificate's name is in no DNS here
 
-        upgraded = poplib.POP3("127.0.0.1", own.port(POP3), 20)
+        upgraded = poplib.POP3("127.0.0.1", own.port(POP3), LIMIT_S)
         upgraded.stls(trusting)
-        implicit = poplib.POP3_SSL("127.0.0.1", own.port(POP3S), timeout=20, context=trusting)
+        implicit = poplib.POP3_SSL("127.0.0.1", own.port(POP3S), timeout=LIMIT_S, context=trusting)
         for client in (upgraded, implicit):
             client.user(alice.user)
             client.pass_(alice.password)
@@ -77,7 +77,7 @@ def test_q09_5_with_tls_nobody_steals_passwords() -> None:
 def count(mailbox: Mailbox) -> int:
     """How many messages a client sees; AssertionError while nobody listens."""
     try:
-        client = poplib.POP3("127.0.0.1", mailbox.port, 20)
+        client = poplib.POP3("127.0.0.1", mailbox.port, LIMIT_S)
     except ConnectionRefusedError as error:
         raise AssertionError(mailbox.port) from error
     try:

@@ -15,7 +15,7 @@ from tests.support.letter import letter
 from tests.support.packages import letters, qmqp, qmtp
 from tests.support.site import CONFIG, QMQP, QMTP, Site, site
 from tests.support.sources import CHECKOUT
-from tests.support.waiting import until_it_works, wait_for
+from tests.support.waiting import LIMIT_S, until_it_works, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,10 @@ def test_q09_7_mail_comes_in_by_qmtp_and_each_recipient_is_answered(mx: Site) ->
     new = letter()
     recipients = b"alice@example.test", b"nobody@example.test", b"bob@example.test"
 
-    with socket.create_connection(("127.0.0.1", mx.port(QMTP)), 20) as peer, peer.makefile("rb") as answers:
+    with (
+        socket.create_connection(("127.0.0.1", mx.port(QMTP)), LIMIT_S) as peer,
+        peer.makefile("rb") as answers,
+    ):
         peer.sendall(qmtp(b"\n" + new.content, b"sender@outside.test", *recipients))
         peer.shutdown(socket.SHUT_WR)
         assert "KDK" == letters(answers.read())
@@ -60,7 +63,7 @@ def test_q09_7_mail_comes_in_by_qmtp_and_each_recipient_is_answered(mx: Site) ->
 def heard(port: int, package: bytes, client: str = "127.0.0.1") -> str:
     """The letters of the answers; AssertionError while nobody listens."""
     try:
-        peer = socket.create_connection(("127.0.0.1", port), 20, (client, 0))
+        peer = socket.create_connection(("127.0.0.1", port), LIMIT_S, (client, 0))
     except ConnectionRefusedError as error:
         raise AssertionError(port) from error
     with peer, suppress(OSError), peer.makefile("rb") as answers:  # ENOTCONN, too: it was sent away

@@ -21,7 +21,7 @@ from tests.crash import prefixes
 from tests.crash.recording import disks_after
 from tests.support.nexthop import NextHop
 from tests.support.site import SMTP, Site, site
-from tests.support.waiting import wait_for
+from tests.support.waiting import LIMIT_S, wait_for
 
 CONFIG = """\
 version: 1
@@ -66,7 +66,7 @@ class Load:
     def _work(self) -> None:
         with (
             contextlib.suppress(OSError, smtplib.SMTPException),
-            smtplib.SMTP("127.0.0.1", self._port, "client.test", 30) as session,
+            smtplib.SMTP("127.0.0.1", self._port, "client.test", LIMIT_S) as session,
         ):
             while not self._is_over.wait(0.01):
                 self._hand_in(session, next(self._numbers))
@@ -119,7 +119,7 @@ def test_q12_2_back_up_the_queue(tmp_path: Path) -> None:
             sink.script["RCPT"] = "250 ok"
             assert "are restored" in new.toaster("queue", "restore", str(archive))
             new.up()
-            wait_for(lambda: is_empty(new), 60)
+            wait_for(lambda: is_empty(new))
             found = arrived(new, sink)
 
     assert [] == sorted(before - set(found))

@@ -79,7 +79,7 @@ class NextHop:
         self.logins = logins
         self._context = context
         self._open: set[_Session] = set()
-        self._changed = threading.Condition()
+        self.changed = threading.Condition()
         self._closed = threading.Event()
         self._listening = socket.socket(socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
         self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,7 +102,7 @@ class NextHop:
             self._listening.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._threads[0].join(5)  # from now on nobody comes
         self._listening.close()
-        with self._changed:
+        with self.changed:
             for session in self._open:
                 session.cut()
         for thread in self._threads:
@@ -110,31 +110,31 @@ class NextHop:
 
     def wait_for_messages(self, number: int, patience_s: float = LIMIT_S) -> list[Taken]:
         """The messages, as soon as there are that many, or as many as came in time."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self.messages) >= number, patience_s)
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.messages) >= number, patience_s)
             return list(self.messages)
 
     def wait_for_line(self, line: bytes, patience_s: float = LIMIT_S) -> bool:
         """Whether somebody says a line, or has said it."""
-        with self._changed:
-            return self._changed.wait_for(lambda: line in self.dialogue, patience_s)
+        with self.changed:
+            return self.changed.wait_for(lambda: line in self.dialogue, patience_s)
 
     def hear(self, line: bytes) -> None:
         """Keep a line."""
-        with self._changed:
+        with self.changed:
             self.dialogue.append(line)
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def wait_until_left(self, patience_s: float = LIMIT_S) -> bool:
         """Whether nobody is connected any more."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._open, patience_s)
+        with self.changed:
+            return self.changed.wait_for(lambda: not self._open, patience_s)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 session = _Session(self, self._listening.accept()[0])
-                with self._changed:
+                with self.changed:
                     self.connections += 1
                     self._open.add(session)
                     self.most_at_once = max(self.most_at_once, len(self._open))
@@ -146,9 +146,9 @@ class NextHop:
         with contextlib.suppress(OSError, _Left):
             session.run()
         session.close()
-        with self._changed:
+        with self.changed:
             self._open.discard(session)
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def reply_to(self, said: str) -> str:
         """The reply by the script; raises if it is to leave."""
@@ -167,9 +167,9 @@ class NextHop:
 
     def take(self, message: Taken) -> None:
         """Keep a message."""
-        with self._changed:
+        with self.changed:
             self.messages.append(message)
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def tls_context(self) -> ssl.SSLContext | None:
         """How it encrypts; None if it only says that it can."""
@@ -267,12 +267,13 @@ class _Session:
             if line == b".\r\n":
                 body = b"".join(text[1:] if text.startswith(b".") else text for text in lines)
                 reply = self._hop.reply_to("message")
-                if reply[:1] == "2":  # kept before the client can know it
-                    self._hop.take(
-                        Taken(self._sender or b"", tuple(self._recipients), body, self._tls, self._user)
-                    )
+                with self._hop.changed:  # kept before the client can know it, who knows it before a close
+                    if reply[:1] == "2":
+                        self._hop.take(
+                            Taken(self._sender or b"", tuple(self._recipients), body, self._tls, self._user)
+                        )
+                    self._send(reply)
                 self._sender, self._recipients = None, []
-                self._send(reply)
                 return
             lines.append(line)
             if "body" in self._hop.script:
