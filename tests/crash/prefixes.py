@@ -117,9 +117,9 @@ def deliver_all(disk: Disk, folder: Path) -> list[Copy]:
             before = len(rig.local.unanswered) + len(rig.remote.unanswered)
             for spawn in (rig.local, rig.remote):
                 spawn.answer(*[DONE] * len(spawn.unanswered))
-            # What waits to be handed over together is no rest yet.
+            # What waits to be handed over together is no rest yet, nor is a bounce that is being written.
             held_back = any(channel.backlog for channel in rig.send._channels)
-            idle = 0 if before or held_back else idle + 1
+            idle = 0 if before or held_back or not rig.send._disk.is_idle else idle + 1
         return copies_of(rig.local) + copies_of(rig.remote)
     finally:
         rig.close()
