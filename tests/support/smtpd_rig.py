@@ -25,6 +25,14 @@ from tests.support.smtp_rig import Message, known_login, place_of
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
+_PROGRAM = """\
+import os, sys
+from appliance import __main__
+from appliance.net import tcpserver
+tcpserver._GRACE = 60.0
+sys.exit(__main__.run(sys.argv[1:], os.environ))
+"""
+
 
 class _Station(asyncio.Protocol):
     """A connection of smtpd to us."""
@@ -130,7 +138,7 @@ class SmtpdRig:
         return (self.place.home / "log").read_text()
 
     def session(self, name: str = "client.test") -> smtplib.SMTP:
-        return smtplib.SMTP("127.0.0.1", self.port, name, 10)
+        return smtplib.SMTP("127.0.0.1", self.port, name, 60)
 
 
 @contextmanager
@@ -142,7 +150,10 @@ def smtpd(
     daemon: str = "smtpd",
     closed: int = 0,
 ) -> Iterator[SmtpdRig]:
-    """Start smtpd, or another daemon; end it, and see that it ends. So many listeners will not answer."""
+    """Start smtpd, or another daemon; end it, and see that it ends. So many listeners will not answer.
+
+    At TERM sessions have a minute to end, not two seconds: the test may be the one who is slow.
+    """
     folder = Path(tempfile.mkdtemp(prefix="smtpd."))
     folder.chmod(0o755)  # smtpd reads it as qmaild if we are root
     place = place_of(folder, {"smtpdworkers": "1\n"} | dict(control))
@@ -153,7 +164,7 @@ def smtpd(
     abandoned: list[Envelope] = []
     with _stations(place, messages, abandoned), (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "appliance", daemon, *listeners],
+            [sys.executable, "-c", _PROGRAM, daemon, *listeners],
             cwd=CHECKOUT,
             env={**os.environ, "TOASTER_HOME": str(folder)},
             stderr=log,
@@ -164,7 +175,7 @@ def smtpd(
             yield rig
         finally:
             process.terminate()
-            process.wait(12)
+            process.wait(90)
     shutil.rmtree(folder)
 
 
@@ -203,7 +214,7 @@ def _stations(place: Place, messages: list[Message], abandoned: list[Envelope]) 
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield
     finally:

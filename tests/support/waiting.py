@@ -1,5 +1,6 @@
 """Owns waiting in tests: for a thing to become true, with a limit, never for a time to pass."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable
@@ -28,3 +29,10 @@ def until_it_works(action: Callable[[], Answer], seconds: float = LIMIT_S) -> An
             return action()
         time.sleep(0.03)
     return action()
+
+
+async def until(question: Callable[[], object]) -> None:
+    """Let a test's own loop go on until something is true; TimeoutError after a minute."""
+    async with asyncio.timeout(60):
+        while not question():
+            await asyncio.sleep(0.005)
