@@ -3,6 +3,7 @@
 One is always there. The others come with a crowd of connections, and leave when it has been quiet.
 """
 
+import contextlib
 import ctypes
 import gc
 import mmap
@@ -133,8 +134,7 @@ class _Master:
         """A crowd has come: it is work for all."""
         self._crowd_at = time.monotonic()
         for number in range(self._counters.workers):
-            if not self._stopping and number not in self._running.values():
-                self._start(number)
+            self._start(number)
         if not self._stopping:
             signal.setitimer(signal.ITIMER_REAL, LOOK_S, LOOK_S)
 
@@ -145,10 +145,10 @@ class _Master:
         elif self._counters.total() >= CROWD:
             self._crowd_at = time.monotonic()
         elif time.monotonic() - self._crowd_at >= QUIET_S:
-            for pid, number in self._running.items():
+            for pid, number in list(self._running.items()):
                 if number and self._counters.of(number).is_empty:
                     self._leaving.add(pid)
-                    os.kill(pid, signal.SIGTERM)
+                    self._send(pid, signal.SIGTERM)
             if len(self._running) == 1:
                 signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -158,7 +158,12 @@ class _Master:
         signal.setitimer(signal.ITIMER_REAL, _STOP_SECONDS)
 
     def _tell(self, number: int) -> None:
-        for pid in self._running:
+        for pid in list(self._running):  # another signal may come meanwhile, and have a worker started
+            self._send(pid, number)
+
+    def _send(self, pid: int, number: int) -> None:
+        """A worker may have ended just now: its end is noted after signals are handled that came with it."""
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
     def _miss(self, number: int, pid: int, status: int) -> None:
@@ -171,17 +176,18 @@ class _Master:
             return
         log.line(f"tcpserver: worker {pid} died, status {status}; its connections are lost")
         time.sleep(0.2)  # a worker that cannot live does not take the whole processor
-        if not self._stopping and number not in self._running.values():
-            self._start(number)
+        self._start(number)
 
     def _start(self, number: int) -> None:
+        """Have a worker of that number, if there is none and work goes on."""
         signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM}
         # A signal between fork and the note of the new pid would miss the new worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        pid = os.fork()
-        if pid == 0:
-            self._work(number, signals)
-        self._running[pid] = number
+        if not self._stopping and number not in self._running.values():
+            pid = os.fork()
+            if pid == 0:
+                self._work(number, signals)
+            self._running[pid] = number
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
     def _work(self, number: int, signals: set[signal.Signals]) -> None:
