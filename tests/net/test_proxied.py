@@ -15,6 +15,11 @@ LINE = b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 25\r\n"
 HEADER = ProxyHeader(len(LINE), Endpoint("192.0.2.7", 56324), Endpoint("192.0.2.1", 25))
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxied, "PROXY_SECONDS", 60.0)
+
+
 async def read(*pieces: bytes, close: bool = False) -> tuple[ProxyHeader | None, bytes]:
     """The header of a connection that brings these pieces one by one, and what is left on the socket."""
     near, far = socket.socketpair()

@@ -1,11 +1,11 @@
 """The program tcpclient."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from appliance.net.tcpclient import USAGE
-from tests.support.ports import free_ports
 from tests.support.scripted import scripted
 from tests.support.serial_rig import SerialRig
 
@@ -31,12 +31,14 @@ def test_the_program_reads_6_and_writes_7_and_knows_both_ends(rig: SerialRig) ->
 
 
 def test_a_refused_connection_is_told_of_unless_q(rig: SerialRig) -> None:
-    [closed] = free_ports(1)
-    words = ("127.0.0.1", str(closed), "true")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # it does not listen, and nobody else can
+        port = closed.getsockname()[1]
+        words = ("127.0.0.1", str(port), "true")
 
-    ran, quiet = rig.run("tcpclient", "-RHl0", *words), rig.run("tcpclient", "-qRHl0", *words)
+        ran, quiet = rig.run("tcpclient", "-RHl0", *words), rig.run("tcpclient", "-qRHl0", *words)
 
-    told = f"tcpclient: unable to connect to 127.0.0.1 port {closed}: connection refused\n"
+    told = f"tcpclient: unable to connect to 127.0.0.1 port {port}: connection refused\n"
     assert (111, told) == (ran.returncode, ran.stderr)
     assert (111, "") == (quiet.returncode, quiet.stderr)
 

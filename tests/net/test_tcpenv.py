@@ -135,7 +135,7 @@ def test_options_are_read_and_unknown_ones_passed_over(
 def variables(names: NameServer, remote: str) -> dict[str, str | None]:
     at = Server("127.0.0.1", names.port)
     ends = Endpoint("127.0.0.1", 25), Endpoint(remote, 1)
-    return asyncio.run(look_up(*ends, Resolver([at], (5.0,)), 0))
+    return asyncio.run(look_up(*ends, Resolver([at], (20.0,)), 0))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from appliance.protocols.proxy import SIGNATURE, Endpoint
 from appliance.system.place import Place
 from tests.support.certificate import self_signed
 from tests.support.nameserver import NameServer, Records
+from tests.support.waiting import until
 
 PROXY = b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 25\r\n"
 LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
@@ -80,18 +81,24 @@ class Rig:
             bound[0].socket.close()
 
     async def ask(self, said: bytes = b"", *, until_end: bool = False, source: str = "") -> bytes:
-        """What a connection hears, one line or until its end."""
+        """What a connection hears, one line or until its end; a reset is an end, too."""
         async with peer(self, source) as (reader, writer):
             writer.write(said)
-            return await (reader.read() if until_end else reader.readline())
+            with contextlib.suppress(ConnectionError):
+                return await (reader.read() if until_end else reader.readline())
+        return b""
+
+    async def all_have_left(self) -> None:
+        """Wait until no connection is counted any more."""
+        await until(lambda: not self.server._slot.total())
 
 
 @contextlib.asynccontextmanager
 async def peer(
-    rig: Rig, source: str = ""
+    rig: Rig, source: str = "", context: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     own = (source, 0) if source else None
-    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port, local_addr=own)
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port, local_addr=own, ssl=context)
     try:
         yield reader, writer
     finally:
@@ -101,14 +108,15 @@ async def peer(
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    monkeypatch.setattr(proxied, "PROXY_SECONDS", 60.0)
     return Rig(tmp_path)
 
 
 def play(rig: Rig, story: Callable[[], Awaitable[None]]) -> None:
     async def within() -> None:
         async with rig.serving():
-            await asyncio.wait_for(story(), 10)
+            await asyncio.wait_for(story(), 60)
 
     rig.write()
     tcpserver.run(within())
@@ -138,7 +146,7 @@ def test_the_log_has_tcpservers_lines(rig: Rig, capfd: pytest.CaptureFixture[str
     async def story() -> None:
         async with peer(rig) as (reader, _):
             await reader.readline()
-        await asyncio.sleep(0.01)
+        await rig.all_have_left()
 
     play(rig, story)
 
@@ -237,8 +245,8 @@ def test_an_address_has_so_many_connections_and_no_more(rig: Rig) -> None:
             assert await one.readline()
             assert await two.readline()
             assert b"" == await rig.ask()
-        while not await rig.ask():
-            await asyncio.sleep(0.005)
+        await rig.all_have_left()
+        assert await rig.ask()
 
     play(rig, story)
 
@@ -287,8 +295,7 @@ def test_a_proxy_without_a_header_is_dropped(rig: Rig, capfd: pytest.CaptureFixt
     rig.control = {"proxynetworks": "127.0.0.0/8\n"}
 
     async def story() -> None:
-        with contextlib.suppress(ConnectionResetError):
-            assert b"" == await rig.ask(b"EHLO x\r\n", until_end=True)
+        assert b"" == await rig.ask(b"EHLO x\r\n", until_end=True)
 
     play(rig, story)
 
@@ -306,7 +313,7 @@ def test_a_proxy_that_sends_half_a_header_gives_its_place_back(
 
     async def story() -> None:
         assert b"" == await rig.ask(PROXY[:20], until_end=True)
-        assert 0 == rig.server._slot.total()
+        await rig.all_have_left()
 
     play(rig, story)
 
@@ -320,10 +327,8 @@ def test_a_proxy_that_looks_whether_we_are_up_leaves_no_line(
 
     async def story() -> None:
         async with peer(rig):
-            while not rig.server._slot.total():
-                await asyncio.sleep(0.005)
-        while rig.server._slot.total():
-            await asyncio.sleep(0.005)
+            await until(rig.server._slot.total)
+        await rig.all_have_left()
 
     play(rig, story)
 
@@ -340,10 +345,8 @@ def test_a_proxys_own_look_at_a_port_of_tls_is_no_warning(
         for header in (LOCAL, PROXY):
             async with peer(rig) as (_, writer):
                 writer.write(header)
-                while not rig.server._open or not rig.server._slot.total():
-                    await asyncio.sleep(0.005)
-            while rig.server._slot.total():
-                await asyncio.sleep(0.005)
+                await until(lambda: rig.server._open and rig.server._slot.total())
+            await rig.all_have_left()
 
     play(rig, story)
 
@@ -526,7 +529,7 @@ def test_term_closes_who_says_nothing_and_cuts_who_goes_on(rig: Rig, monkeypatch
             await two.readline()
             rig.server.stop()
             assert b"" == await one.read()
-            with contextlib.suppress(ConnectionResetError):
+            with contextlib.suppress(ConnectionError):
                 assert b"" == await two.read()
 
     play(rig, story)
@@ -557,9 +560,8 @@ def test_a_tls_listener_begins_with_tls(rig: Rig, tmp_path: Path) -> None:
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
 
     async def story() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", rig.port, ssl=trusting)
-        assert (await reader.readline()).startswith(b"PROTO=TCP ")
-        writer.close()
+        async with peer(rig, context=trusting) as (reader, _):
+            assert (await reader.readline()).startswith(b"PROTO=TCP ")
 
     play(rig, story)
 
@@ -568,10 +570,8 @@ def test_a_peer_that_fails_at_tls_is_counted_out(rig: Rig, tmp_path: Path) -> No
     rig.certificate = self_signed(tmp_path / "pem", "mx.test")
 
     async def story() -> None:
-        with contextlib.suppress(ConnectionResetError):
-            await rig.ask(b"EHLO this is no handshake\r\n" * 10, until_end=True)
-        while rig.server._slot.total():
-            await asyncio.sleep(0.005)
+        await rig.ask(b"EHLO this is no handshake\r\n" * 10, until_end=True)
+        await rig.all_have_left()
 
     play(rig, story)
 
@@ -584,8 +584,7 @@ def test_a_peer_that_is_silent_in_its_handshake_is_counted_out(
 
     async def story() -> None:
         assert b"" == await rig.ask(b"\x16\x03\x01\x02\x00\x01", until_end=True)
-        while rig.server._slot.total():
-            await asyncio.sleep(0.005)
+        await rig.all_have_left()
 
     play(rig, story)
 
@@ -606,8 +605,7 @@ def test_a_connection_is_lost_once_whoever_notices(rig: Rig) -> None:
 
     async def story() -> None:
         await rig.ask(b"x", until_end=True)
-        while rig.server._slot.total():
-            await asyncio.sleep(0.005)
+        await rig.all_have_left()
 
     play(rig, story)
 

@@ -15,6 +15,7 @@ from appliance.system import certificates
 from appliance.system.keyfiles import Pair
 from appliance.system.place import Place
 from tests.support.certificate import self_signed
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -226,7 +227,7 @@ def close(peer: socket.socket) -> None:
 
 
 def be_silent(peer: socket.socket) -> None:
-    peer.settimeout(20)
+    peer.settimeout(60)
     peer.recv(1)  # until the other end gives up
 
 
@@ -258,7 +259,6 @@ def test_a_handshake_that_fails_is_a_connection_lost_and_says_why(
 
     async def story() -> None:
         found.append(await beginning(place, peer, has_gone=has_gone and peer in (close, begin_and_go)))
-        await asyncio.sleep(0)
 
     loop.run(story())
 
@@ -280,8 +280,7 @@ def test_a_handshake_that_succeeds_has_the_protocol_hear_what_was_encrypted(
     async def story() -> None:
         protocol, began = await beginning(place, peer)
         assert not isinstance(began, str)
-        while not protocol.heard:
-            await asyncio.sleep(0.005)
+        await until(lambda: protocol.heard)
         began.abort()
         found.append(protocol)
 
