@@ -28,7 +28,7 @@ def authd(path: Path, answer: bytes) -> Iterator[list[Question | Beginning]]:
                 kind, payload = frames[0]
                 is_salt = kind == BEGINNING
                 questions.append(parse_beginning(payload) if is_salt else parse_question(kind, payload))
-                with contextlib.suppress(BrokenPipeError):  # who hears nonsense need not hear it to its end
+                with contextlib.suppress(ConnectionError):  # who hears nonsense need not hear it to its end
                     for start in range(len(answer)):
                         connection.sendall(answer[start : start + 1])
 
