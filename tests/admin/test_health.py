@@ -121,7 +121,7 @@ def test_a_check_from_a_proxys_network_begins_with_a_proxy_header(environ: dict[
         answering = threading.Thread(target=answer)
         answering.start()
         ended = run("health", environ)
-        answering.join(30)
+        answering.join(60)
 
     assert ([b"PROXY UNKNOWN\r\n"], 0) == (heard, ended.code)
 

@@ -1,6 +1,7 @@
 """Owns the tests of `toaster queue hold` and `release`."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def server(layout: Layout, tmp_path: Path) -> QueueServer:
+def server(layout: Layout, tmp_path: Path) -> Iterator[QueueServer]:
     place = place_in(tmp_path)
     place.run.mkdir(parents=True)
-    return QueueServer(place.socket("queue"))
+    running = QueueServer(place.socket("queue"))
+    yield running
+    running.close()
 
 
 @pytest.mark.parametrize(("word", "name"), [(Word.HOLD, "hold"), (Word.RELEASE, "release")])
@@ -38,7 +41,6 @@ def test_send_is_asked_about_each_and_sentences_are_counted(
     assert [0, 0] == codes
     assert "message 17: so be it\n2 messages: so be it\n" == capsys.readouterr().out
     assert [Order(1, word, number) for number in (17, 17, 18)] == server.requests
-    server.close()
 
 
 def test_a_no_is_a_one(tmp_path: Path, server: QueueServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +48,6 @@ def test_a_no_is_a_one(tmp_path: Path, server: QueueServer, capsys: pytest.Captu
 
     assert 1 == run(tmp_path, "queue", "hold", "17")
     assert "message 17: no such message waits\n" == capsys.readouterr().err
-    server.close()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,6 @@ def test_only_what_is_held_is_released(tmp_path: Path, layout: Layout, server: Q
     assert 0 == run(tmp_path, "queue", "release", "--all")
 
     assert [Order(1, Word.RELEASE, 31)] == server.requests
-    server.close()
 
 
 def test_nothing_is_chosen_from_a_queue_that_never_ran(

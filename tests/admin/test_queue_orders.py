@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from tests.support.waiting_queue import BIRTH, queue_in, wait
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> QueueServer:
+def server(tmp_path: Path) -> Iterator[QueueServer]:
     place = place_in(tmp_path)
     place.run.mkdir(parents=True)
-    return QueueServer(place.socket("queue"))
+    running = QueueServer(place.socket("queue"))
+    yield running
+    running.close()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,6 @@ def test_send_is_asked_and_its_sentence_is_told(
     assert 0 == run(tmp_path, "queue", *words)
 
     assert ("message 17: so be it\n", [Order(1, word, 17)]) == (capsys.readouterr().out, server.requests)
-    server.close()
 
 
 @pytest.mark.parametrize("verdict", [Verdict.TRY_AGAIN, Verdict.NEVER])
@@ -55,7 +57,6 @@ def test_a_refusal_is_a_one(
     assert 1 == run(tmp_path, "queue", "drop", "17")
 
     assert "message 17: no such message waits\n" == capsys.readouterr().err
-    server.close()
 
 
 def test_without_send_nothing_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,9 +193,9 @@ def test_supervisor_can_open_an_output_that_has_no_name() -> None:
             cwd=CHECKOUT,
             stdout=its.fileno(),
             check=True,
-            timeout=20,
+            timeout=60,
         )
-        ours.settimeout(20)
+        ours.settimeout(60)
 
         assert ours.recv(100) == b"written by name"
 
@@ -207,6 +207,6 @@ def test_an_output_file_is_appended_to_by_all_who_write(tmp_path: Path) -> None:
 
     with (tmp_path / "log").open("wb") as log:
         command = ["sh", "-c", f'printf one >>"$1"; exec "$2" -c "{program}"', "sh", log.name, sys.executable]
-        subprocess.run(command, cwd=CHECKOUT, stdout=log, check=True, timeout=20)
+        subprocess.run(command, cwd=CHECKOUT, stdout=log, check=True, timeout=60)
 
     assert (tmp_path / "log").read_bytes() == b"onetwo"

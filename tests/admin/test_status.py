@@ -136,10 +136,12 @@ def test_a_config_that_was_changed_since_is_told(folder: Path, capsys: pytest.Ca
 
 @pytest.mark.parametrize(("age", "told"), [(0, "now"), (59, "59 s"), (7200, "2 h"), (200000, "2 d")])
 def test_the_age_of_what_is_in_force_is_told(
-    folder: Path, capsys: pytest.CaptureFixture[str], age: int, told: str
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, age: int, told: str
 ) -> None:
     current = (folder / "state/rendered/current").resolve()
-    os.utime(current, (time.time() - age,) * 2)
+    now = int(time.time())
+    monkeypatch.setattr(time, "time", lambda: now)
+    os.utime(current, (now - age,) * 2)
     os.utime(folder / "config.yaml", (1, 1))
 
     run(folder, "status")

@@ -197,4 +197,4 @@ def test_very_many_failures_are_read_in_the_time_of_one_look() -> None:
     began = time.process_time()
 
     assert 200_000 == len(parse_failures(failures))
-    assert time.process_time() - began < 5.0  # 400 GB would have been copied
+    assert time.process_time() - began < 20.0  # 400 GB would have been copied

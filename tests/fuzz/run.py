@@ -68,6 +68,7 @@ def play(target: Target, seed: int, seconds: float, folder: Path, most: int = 1 
         try:
             behaviour = _behaviour(target, mutator.pieces(text))
         except (Exception, Hang) as fault:
+            _limit(0, 0)  # one of the two may have come before _behaviour could take back the other
             faults.append(_write_down(target, text, fault, folder))
             continue
         if behaviour not in seen:
@@ -77,13 +78,16 @@ def play(target: Target, seed: int, seconds: float, folder: Path, most: int = 1 
 
 
 def _behaviour(target: Target, pieces: list[bytes]) -> str:
-    signal.setitimer(signal.ITIMER_PROF, HANG_S)
-    signal.setitimer(signal.ITIMER_REAL, STANDSTILL_S)
+    _limit(HANG_S, STANDSTILL_S)
     try:
         return repr(target.play(pieces))[:300]
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _limit(0, 0)
+
+
+def _limit(processor_s: float, clock_s: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, processor_s)
+    signal.setitimer(signal.ITIMER_REAL, clock_s)
 
 
 def _write_down(target: Target, text: bytes, fault: BaseException, folder: Path) -> str:

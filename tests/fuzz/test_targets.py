@@ -13,7 +13,7 @@ from tests.fuzz.targets import TARGETS
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_nothing_unexpected_comes_of_some_hundred_inputs(target: Target, tmp_path: Path) -> None:
-    result = run.play(target, 1, 20.0, tmp_path, most=300)
+    result = run.play(target, 1, 60.0, tmp_path, most=300)
 
     assert () == result.faults
     assert result.behaviours > 1, "it tells no two inputs apart"
@@ -23,7 +23,7 @@ def test_a_fault_is_found_and_its_input_written_down(tmp_path: Path) -> None:
     def play(pieces: list[bytes]) -> object:
         return 1 // (b"\0" not in b"".join(pieces))
 
-    result = run.play(Target("broken", play, (b"a",)), 1, 20.0, tmp_path, most=3000)
+    result = run.play(Target("broken", play, (b"a",)), 1, 60.0, tmp_path, most=3000)
 
     assert 5 == len(result.faults)
     assert "ZeroDivisionError" in result.faults[0]
@@ -41,7 +41,7 @@ def test_an_input_that_works_or_waits_for_ever_is_a_fault(
 
     monkeypatch.setattr(run, limit, 0.05)
 
-    result = run.play(Target("hanging", play, (b"a",)), 1, 20.0, tmp_path, most=1)
+    result = run.play(Target("hanging", play, (b"a",)), 1, 60.0, tmp_path, most=1)
 
     assert 1 == len(result.faults)
     assert "Hang" in result.faults[0]

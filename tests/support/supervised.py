@@ -75,4 +75,4 @@ def supervised(place: Place, names: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         running.terminate()
-        running.wait(20)
+        running.wait(60)

@@ -236,12 +236,12 @@ with socket.socket(socket.AF_UNIX) as client:
 
 @pytest.mark.parametrize("name", ["missing/queue.sock", "x" * 200])
 def test_a_socket_that_cannot_be_bound_is_an_error_and_no_open_descriptor(tmp_path: Path, name: str) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))
 
     with pytest.raises(OSError, match=r"No such file|too long"):
         privileges.bind_unix(tmp_path / name)
 
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before >= set(os.listdir("/proc/self/fd"))  # a thread may have closed one
 
 
 def test_acting_as_another_ends_with_the_work_and_with_its_failure() -> None:

@@ -1,9 +1,11 @@
 """Owns the tests of seeing that certificates change."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -110,7 +112,17 @@ def children(pid: int) -> list[str]:
 
 
 def is_gone(pid: str) -> bool:
-    return not Path("/proc", pid).exists() or "\nState:\tZ" in Path("/proc", pid, "status").read_text()
+    try:
+        return "\nState:\tZ" in Path("/proc", pid, "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def descriptors(pid: str) -> Iterator[str]:
+    """What they lead to; some are closed while we look."""
+    for path in Path("/proc", pid, "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(path)
 
 
 DAEMON = """
@@ -121,24 +133,24 @@ kept = socket.socketpair()
 renewal = Renewal(Place.from_environ(os.environ))
 renewal.start()
 renewal.start()
-time.sleep(60)
+time.sleep(600)
 """
 
 
 def test_it_is_one_process_without_a_socket_that_ends_with_its_daemon(place: Place) -> None:
     daemon = subprocess.Popen([sys.executable, "-c", DAEMON], cwd=CHECKOUT)
     try:
-        wait_for(lambda: children(daemon.pid), 40)
+        wait_for(lambda: children(daemon.pid))
         issue(place, "second.test")
-        wait_for(lambda: ["second.test"] == shown(place), 40)
+        wait_for(lambda: ["second.test"] == shown(place))
         [child] = children(daemon.pid)
-        descriptors = [os.readlink(path) for path in Path("/proc", child, "fd").iterdir()]
+        open_in_it = list(descriptors(child))
     finally:
         daemon.kill()
         daemon.wait()
 
-    assert not [link for link in descriptors if link.startswith("socket:")]
-    wait_for(lambda: is_gone(child), 40)
+    assert not [link for link in open_in_it if link.startswith("socket:")]
+    wait_for(lambda: is_gone(child))
 
 
 def test_without_a_certificate_there_is_no_process(place: Place) -> None:
@@ -147,7 +159,7 @@ def test_without_a_certificate_there_is_no_process(place: Place) -> None:
 
     Renewal(place).start()
 
-    assert before == children(os.getpid())
+    assert {*before} >= {*children(os.getpid())}
 
 
 def test_who_watches_has_no_openssl_in_memory() -> None:
