@@ -118,7 +118,7 @@ def test_a_check_from_a_proxys_network_begins_with_a_proxy_header(environ: dict[
             with connection:
                 heard.append(connection.recv(100))
 
-        answering = threading.Thread(target=answer)
+        answering = threading.Thread(target=answer, daemon=True)
         answering.start()
         ended = run("health", environ)
         answering.join(60)

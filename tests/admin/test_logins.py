@@ -40,7 +40,7 @@ def authd(folder: Path, *addresses: bytes) -> Iterator[None]:
                         return
                     connection.sendall(obey(limits, *frames[0]))
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield
         with socket.socket(socket.AF_UNIX) as last:

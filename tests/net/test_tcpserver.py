@@ -18,6 +18,7 @@ from appliance.system.place import Place
 from tests.support.certificate import self_signed
 from tests.support.nameserver import NameServer, Records
 from tests.support.waiting import until
+from tests.support.wires import trusting
 
 PROXY = b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 25\r\n"
 LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
@@ -556,11 +557,9 @@ def test_a_protocol_that_fails_to_begin_costs_its_connection_only(
 
 def test_a_tls_listener_begins_with_tls(rig: Rig, tmp_path: Path) -> None:
     rig.certificate = self_signed(tmp_path / "pem", "mx.test")
-    trusting = ssl.create_default_context()
-    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
 
     async def story() -> None:
-        async with peer(rig, context=trusting) as (reader, _):
+        async with peer(rig, context=trusting()) as (reader, _):
             assert (await reader.readline()).startswith(b"PROTO=TCP ")
 
     play(rig, story)

@@ -16,6 +16,7 @@ from appliance.system.keyfiles import Pair
 from appliance.system.place import Place
 from tests.support.certificate import self_signed
 from tests.support.waiting import until
+from tests.support.wires import trusting
 
 
 @pytest.fixture
@@ -35,12 +36,6 @@ def install(place: Place, *paths: Path) -> None:
     assert [] == certificates.install(place, [Pair(path, path) for path in paths], time.time())
 
 
-def client() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
 def meet(
     context: ssl.SSLContext,
     name: str | None = "mx.test",
@@ -49,7 +44,7 @@ def meet(
 ) -> ssl.SSLObject:
     """A client's end of a connection, without a socket between."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = (asking or client()).wrap_bio(to_client, to_server, server_hostname=name, session=session)
+    ours = (asking or trusting()).wrap_bio(to_client, to_server, server_hostname=name, session=session)
     theirs = context.wrap_bio(to_server, to_client, server_side=True)
     for end in (ours, theirs, ours, theirs):
         try:
@@ -88,7 +83,7 @@ def test_the_certificate_of_control_is_shown_whether_a_name_is_asked_for_or_not(
 def test_nothing_older_than_tls_1_2_is_spoken(place: Place) -> None:
     install(place, self_signed(place.home / "pem"))
     context = tls.showing(place)
-    asking = client()
+    asking = trusting()
 
     for version, spoken in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
         asking.minimum_version = asking.maximum_version = ssl.TLSVersion.TLSv1_3
@@ -169,7 +164,7 @@ def test_a_session_is_resumed_also_after_the_certificate_has_changed(
     place: Place, version: ssl.TLSVersion
 ) -> None:
     install(place, self_signed(place.home / "pem", "old.test"))
-    context, asking = tls.showing(place), client()
+    context, asking = tls.showing(place), trusting()
     asking.minimum_version = asking.maximum_version = ssl.TLSVersion.TLSv1_3
     asking.minimum_version = asking.maximum_version = version
     before = meet(context, asking=asking)
@@ -181,7 +176,7 @@ def test_a_session_is_resumed_also_after_the_certificate_has_changed(
 
 def test_a_ticket_of_another_daemon_costs_a_handshake_and_nothing_else(place: Place) -> None:
     install(place, self_signed(place.home / "pem"))
-    asking = client()
+    asking = trusting()
     before = meet(tls.showing(place), asking=asking)
 
     assert not meet(tls.showing(place), asking=asking, session=before.session).session_reused
@@ -274,7 +269,7 @@ def test_a_handshake_that_succeeds_has_the_protocol_hear_what_was_encrypted(
     found: list[Counted] = []
 
     def peer(connection: socket.socket) -> None:
-        with client().wrap_socket(connection) as secured:
+        with trusting().wrap_socket(connection) as secured:
             secured.sendall(b"EHLO")
 
     async def story() -> None:

@@ -23,8 +23,12 @@ def authd(path: Path, answer: bytes) -> Iterator[list[Question | Beginning]]:
             connection, _ = listener.accept()
             with connection:
                 buffer = FrameBuffer(LIMIT)
-                while not (frames := buffer.receive(connection.recv(LIMIT))):
-                    pass
+                frames: list[tuple[bytes, bytes]] = []
+                while not frames:
+                    heard = connection.recv(LIMIT)
+                    if not heard:
+                        return
+                    frames = buffer.receive(heard)
                 kind, payload = frames[0]
                 is_salt = kind == BEGINNING
                 questions.append(parse_beginning(payload) if is_salt else parse_question(kind, payload))
@@ -32,7 +36,7 @@ def authd(path: Path, answer: bytes) -> Iterator[list[Question | Beginning]]:
                     for start in range(len(answer)):
                         connection.sendall(answer[start : start + 1])
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield questions
         thread.join()
