@@ -28,8 +28,8 @@ from tests.support.waiting import wait_for
 _PROGRAM = """\
 import os, sys
 from appliance import __main__
-from appliance.net import tcpserver
-tcpserver._GRACE = 60.0
+from appliance.net import proxied, tcpserver
+tcpserver._GRACE = proxied.PROXY_SECONDS = 60.0
 sys.exit(__main__.run(sys.argv[1:], os.environ))
 """
 
@@ -152,7 +152,7 @@ def smtpd(
 ) -> Iterator[SmtpdRig]:
     """Start smtpd, or another daemon; end it, and see that it ends. So many listeners will not answer.
 
-    At TERM sessions have a minute to end, not two seconds: the test may be the one who is slow.
+    Sessions have a minute to end at TERM, and a proxy for its header: the test may be the one who is slow.
     """
     folder = Path(tempfile.mkdtemp(prefix="smtpd."))
     folder.chmod(0o755)  # smtpd reads it as qmaild if we are root

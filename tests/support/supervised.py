@@ -72,6 +72,7 @@ def supervised(place: Place, names: Sequence[str]) -> Iterator[None]:
     try:
         wait_for(lambda: supervisor.answers(place))
         wait_for(lambda: all(notes_of(place, name) for name in names))
+        wait_for(lambda: all(program.is_well for program in supervisor.programs(place)))
         yield
     finally:
         running.terminate()
