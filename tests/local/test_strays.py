@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.local import strays
+from tests.support.processes import is_alive
 from tests.support.waiting import wait_for
 
 
@@ -56,7 +57,7 @@ def of_session(leader: int) -> list[int]:
 
 def test_the_tasks_of_a_user_are_counted(parent: int) -> None:
     assert strays.tasks_of(os.geteuid()) >= 4
-    assert 0 == strays.tasks_of(54329)
+    assert 0 == strays.tasks_of(54330)  # 54329 is another test's, which may run beside this one
 
 
 def test_a_process_that_is_gone_has_no_children_and_cannot_be_ended() -> None:
@@ -65,11 +66,3 @@ def test_a_process_that_is_gone_has_no_children_and_cannot_be_ended() -> None:
 
     assert ([], [ended.pid]) == (strays.children(ended.pid), strays.family(ended.pid))
     assert 1 == strays.end_all(lambda: [ended.pid])
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as state:
-            return state.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

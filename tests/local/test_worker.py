@@ -23,6 +23,8 @@ from appliance.mailbox.quota import OVER_QUOTA
 from appliance.protocols import spawn
 from appliance.queue.client import QueueClient
 from tests.support.mailroom import BODY, QueueEnd, instruction_for, letters_in, make_maildir, queue_end
+from tests.support.processes import is_alive
+from tests.support.waiting import wait_for
 
 HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
 MAILDIR = b"did 1+0+0\n"
@@ -33,7 +35,7 @@ class Lspawn:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        connection.settimeout(20)
+        connection.settimeout(100)
         self._buffer = FrameBuffer(spawn.FRAME_LIMIT)
 
     def hand_over(self, key: int, body: bytes = BODY) -> None:
@@ -48,7 +50,9 @@ class Lspawn:
     def hear(self, count: int = 1) -> dict[int, Report]:
         reports: dict[int, Report] = {}
         while len(reports) < count:
-            for frame in self._buffer.receive(self.connection.recv(1 << 18)):
+            received = self.connection.recv(1 << 18)
+            assert received, "the worker has ended"
+            for frame in self._buffer.receive(received):
                 report = spawn.parse_spawn_frame(*frame)
                 assert isinstance(report, spawn.ReportFrame)
                 reports[report.delivery] = report.report
@@ -56,7 +60,7 @@ class Lspawn:
 
 
 @contextmanager
-def working(folder: Path, seconds: float = 20.0) -> Iterator[Lspawn]:
+def working(folder: Path, seconds: float = 100.0) -> Iterator[Lspawn]:
     """A worker in a child: it adopts orphans and kills what is its, which is not for the tests' process."""
     ours, theirs = socket.socketpair()
     child = os.fork()
@@ -191,13 +195,17 @@ def test_a_slow_program_does_not_hold_up_a_maildir(lspawn: Lspawn, home: Path) -
     assert {1: report(Verdict.DONE, b"at last\ndid 0+0+1\n")} == lspawn.hear()
 
 
-def test_programs_of_one_user_take_turns_when_there_are_many(lspawn: Lspawn, home: Path) -> None:
+def test_programs_of_one_user_take_turns_when_there_are_many(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ORDER_PATIENCE_S", 100.0)
     (home / ".qmail").write_text("|: >run.$$; ls run.* 2>&- | wc -l; sleep 0.02; rm run.$$\n")
-    lspawn.hand_over(1)
-    for number in range(3 * MOST_PROGRAMS):
-        lspawn.deliver(number, 1, instruction_for(home))
+    with working(tmp_path) as lspawn:
+        lspawn.hand_over(1)
+        for number in range(3 * MOST_PROGRAMS):
+            lspawn.deliver(number, 1, instruction_for(home))
 
-    reports = lspawn.hear(3 * MOST_PROGRAMS)
+        reports = lspawn.hear(3 * MOST_PROGRAMS)
 
     assert {Verdict.DONE} == {report.verdict for report in reports.values()}
     assert max(int(report.text.split()[0]) for report in reports.values()) <= MOST_PROGRAMS
@@ -292,15 +300,16 @@ def test_questions_are_answered(lspawn: Lspawn, home: Path) -> None:
 
 
 def test_a_full_maildir_refuses_for_good_and_says_so_to_no_log(
-    lspawn: Lspawn, home: Path, capfd: pytest.CaptureFixture[str]
+    home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     size = len(HEAD + BODY)
     (home / "Maildir/maildirsize").write_text(f"{3 * size}S\n0 0\n")
-    lspawn.hand_over(1)
-    for number in range(5):
-        lspawn.deliver(number, 1, instruction_for(home))
+    with working(tmp_path) as lspawn:
+        lspawn.hand_over(1)
+        for number in range(5):
+            lspawn.deliver(number, 1, instruction_for(home))
 
-    reports = list(lspawn.hear(5).values())
+        reports = list(lspawn.hear(5).values())
 
     assert 3 == reports.count(report(Verdict.DONE, MAILDIR))
     assert 2 == reports.count(report(Verdict.NEVER, OVER_QUOTA.encode() + b"\n"))
@@ -319,16 +328,18 @@ def test_tmp_is_cleaned_once_in_a_while(lspawn: Lspawn, home: Path) -> None:
         assert (number == 2) == forgotten.exists()
 
 
-def test_reports_that_lspawn_does_not_read_yet_wait(lspawn: Lspawn, home: Path) -> None:
+def test_reports_that_lspawn_does_not_read_yet_wait(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ORDER_PATIENCE_S", 100.0)
     (home / ".qmail").write_text("|head -c 2900 /dev/zero | tr '\\0' x\n./Maildir/\n")
-    lspawn.hand_over(1)
-    for number in range(200):
-        lspawn.deliver(number, 1, instruction_for(home))
-    end = time.monotonic() + 20
-    while len(list((home / "Maildir" / "new").iterdir())) < 200 and time.monotonic() < end:
-        time.sleep(0.03)
+    with working(tmp_path) as lspawn:
+        lspawn.hand_over(1)
+        for number in range(200):
+            lspawn.deliver(number, 1, instruction_for(home))
+        wait_for(lambda: len(os.listdir(home / "Maildir" / "new")) == 200)
 
-    assert 200 == len(lspawn.hear(200))
+        assert 200 == len(lspawn.hear(200))
 
 
 def test_programs_end_with_lspawn(home: Path, tmp_path: Path) -> None:
@@ -336,16 +347,9 @@ def test_programs_end_with_lspawn(home: Path, tmp_path: Path) -> None:
     with working(tmp_path) as lspawn:
         lspawn.hand_over(1)
         lspawn.deliver(1, 1, instruction_for(home))
-        end = time.monotonic() + 20
-        while not ((home / "pid").exists() and (home / "pid").read_text()) and time.monotonic() < end:
-            time.sleep(0.03)
+        wait_for(lambda: (home / "pid").exists() and (home / "pid").read_text())
 
-    pid = int((home / "pid").read_text())
-    while Path(f"/proc/{pid}/stat").exists() and time.monotonic() < end:
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.03)
-    assert not Path(f"/proc/{pid}").exists()
+    wait_for(lambda: not is_alive(int((home / "pid").read_text())))
 
 
 @pytest.mark.parametrize("deliveries", [1, 40, 150])
@@ -365,9 +369,9 @@ def test_a_worker_that_is_killed_leaves_no_half_of_a_message_in_new(home: Path, 
         lspawn.hand_over(1, body)
         for number in range(300):
             lspawn.deliver(number, 1, instruction_for(home))
-        end = time.monotonic() + 20
-        while len(os.listdir(home / "Maildir" / "new")) < deliveries and time.monotonic() < end:
-            pass
+        end = time.monotonic() + 60
+        while len(os.listdir(home / "Maildir" / "new")) < deliveries:
+            assert time.monotonic() < end
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 

@@ -1,9 +1,10 @@
-"""Owns the running of a process of the table to its end, as supervisor would start it."""
+"""Owns processes: one of the table run to its end, as supervisor would start it; whether one lives."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.sources import CHECKOUT
@@ -30,3 +31,11 @@ def run(name: str, environ: Mapping[str, str], *arguments: str) -> Ended:
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process still runs; one whose exit code nobody has asked for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
