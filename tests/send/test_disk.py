@@ -8,7 +8,7 @@ from appliance.send.disk import Disk
 
 def finish(disk: Disk) -> None:
     while not disk.is_idle:
-        select.select([disk.wakeup], [], [], 5)
+        select.select([disk.wakeup], [], [], 60)
         disk.act()
 
 

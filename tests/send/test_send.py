@@ -143,10 +143,10 @@ def test_it_sleeps_until_something_is_due(rig: Rig) -> None:
     rig.send._next_hand_over = 0.0
     rig.send._turn()
     patience = type(rig.send)._patience
-    assert send.IDLE_S == pytest.approx(patience(rig.send), abs=1)
+    assert 30 < patience(rig.send) <= send.IDLE_S
 
     rig.send._schedules[0].push(int(time.time()) + 30, 1)
-    assert 28 < patience(rig.send) <= 30
+    assert 0 < patience(rig.send) <= 30
 
 
 def test_without_controls_it_says_so_and_ends(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_without_controls_it_says_so_and_ends(tmp_path: Path) -> None:
         env={**os.environ, "TOASTER_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 
@@ -181,7 +181,7 @@ def test_as_a_process_it_takes_mail_and_stops_on_term(
     (open_folder / "control" / "me").write_text("mx.example.test\n")
     (open_folder / "run" / "send.down").touch()  # of one that was killed: nobody orders this one down yet
     client, envelope = QueueClient(open_folder / "run" / "queue.sock"), Envelope(b"", (b"a@x.test",))
-    deadline, number = time.monotonic() + 10, 0
+    deadline, number = time.monotonic() + 60, 0
     with subprocess.Popen(
         [sys.executable, "-m", "appliance", "send"],
         env={**os.environ, "TOASTER_HOME": str(open_folder)},
@@ -196,7 +196,7 @@ def test_as_a_process_it_takes_mail_and_stops_on_term(
         if is_to_stay_down:
             (open_folder / "run" / "send.down").touch()
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=10)
+        _, log = process.communicate(timeout=60)
 
     assert code == process.returncode
     assert f"send: new msg {number}\n" in log
@@ -216,7 +216,7 @@ def test_a_second_one_leaves_the_first_its_queue_and_its_socket(open_folder: Pat
         env={**os.environ, "TOASTER_HOME": str(open_folder)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     os.close(mutex)

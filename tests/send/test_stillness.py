@@ -1,5 +1,7 @@
 """Owns the tests of the rest that a backup asks for, against a real send."""
 
+import time
+
 import pytest
 
 from appliance.formats import handin
@@ -9,6 +11,13 @@ from appliance.send import stillness
 from tests.support.queue_rig import DONE, LATER, NEVER, Rig
 
 STILL = Report(Verdict.DONE, b"0")
+LEASE_S = 1000
+"""So that no rest ends because the machine is busy."""
+
+
+@pytest.fixture(autouse=True)
+def _a_long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stillness, "LEASE_S", LEASE_S)
 
 
 def order(rig: Rig, word: Word) -> Report:
@@ -105,11 +114,14 @@ def test_what_is_due_waits_for_the_end_of_the_rest(rig: Rig) -> None:
 def test_a_rest_ends_by_itself_when_nobody_asks_for_it_any_more(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stillness, "LEASE_S", 2)
     pause(rig)
     assert Verdict.DONE is order(rig, Word.STAY).verdict
     rig.hand_in("alice@example.test")
+    rig.turn()
+    assert [] == rig.local.unanswered
 
+    later = time.time() + LEASE_S
+    monkeypatch.setattr(time, "time", lambda: later)
     rig.turn(lambda: len(rig.local.unanswered) == 1)
 
     assert Report(Verdict.NEVER, b"deliveries are not at rest") == order(rig, Word.STAY)

@@ -164,16 +164,16 @@ class Rig:
             fake.close()
 
     def turn(self, until: Callable[[], bool] | None = None) -> None:
-        """Turn the loop until something holds (within 5 s), or a few times."""
-        deadline = time.monotonic() + 5
-        turns = 0
-        while not until() if until else turns < 6:
-            assert time.monotonic() < deadline, "send did not come to it within 5 s"
+        """Turn the loop until something holds, or a few times after the disk's thread has done its work."""
+        deadline = time.monotonic() + 60
+        idle_turns = 0
+        while not until() if until else idle_turns < 6:
+            assert time.monotonic() < deadline, "send did not come to it within 60 s"
             self.send._patience = lambda: 0.01  # type: ignore[method-assign]
             self.send._turn()
             self.local.read()
             self.remote.read()
-            turns += 1
+            idle_turns = idle_turns + 1 if self.send._disk.is_idle else 0
 
     def caller(self) -> "RigCaller":
         """A program that hands in mail."""
