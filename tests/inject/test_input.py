@@ -38,7 +38,7 @@ def test_input_ends_although_its_other_end_was_left_open_in_us() -> None:
     for descriptor in (reader, writer, twice):
         os.close(descriptor)
 
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=60)
     assert "b'message' b''\n0\n" == said
     for descriptor in (other_reader, other_writer):
         os.close(descriptor)

@@ -11,7 +11,7 @@ from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import Permanent, Temporary
 from appliance.inject.qmqpc import Server, parse_servers
 from appliance.queue.program import QueueProgram
-from tests.support.ports import free_ports
+from tests.support.ports import refusing
 from tests.support.qmtp_server import Package, QmqpServer
 
 ENVELOPE = b"Fa@b.test\0Tc@d.test\0Te\0\0"
@@ -54,13 +54,13 @@ def test_a_server_that_took_the_connection_is_the_only_one_asked(tmp_path: Path,
 
 
 def test_servers_are_tried_until_one_takes_the_connection(tmp_path: Path) -> None:
-    [closed] = free_ports(1)
-    with QmqpServer() as server:
+    with refusing() as closed, QmqpServer() as server:
         assert 0 == qmail_qmqpc(tmp_path, f"localhost\n127.0.0.1:{closed}\n127.0.0.1:{server.port}\n")
 
 
 def test_with_nobody_there_the_connection_was_refused(tmp_path: Path) -> None:
-    assert 73 == qmail_qmqpc(tmp_path, f"127.0.0.1:{free_ports(1)[0]}\n")
+    with refusing() as port:
+        assert 73 == qmail_qmqpc(tmp_path, f"127.0.0.1:{port}\n")
 
 
 @pytest.mark.parametrize("servers", [None, "", "# 127.0.0.1\n", "localhost\n"])

@@ -335,11 +335,11 @@ def test_reports_that_lspawn_does_not_read_yet_wait(
     (home / ".qmail").write_text("|head -c 2900 /dev/zero | tr '\\0' x\n./Maildir/\n")
     with working(tmp_path) as lspawn:
         lspawn.hand_over(1)
-        for number in range(200):
+        for number in range(100):
             lspawn.deliver(number, 1, instruction_for(home))
-        wait_for(lambda: len(os.listdir(home / "Maildir" / "new")) == 200)
+        wait_for(lambda: len(os.listdir(home / "Maildir" / "new")) == 100, 100)
 
-        assert 200 == len(lspawn.hear(200))
+        assert 100 == len(lspawn.hear(100))
 
 
 def test_programs_end_with_lspawn(home: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def server(tmp_path: Path) -> Iterator[QueueServer]:
     server.close()
 
 
+@pytest.fixture
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time passes by sleeping alone, and nobody sleeps."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: clock.append(clock.pop() + seconds))
+
+
 def words(server: QueueServer) -> list[Word]:
     return [request.word for request in server.requests if isinstance(request, Order)]
 
@@ -50,11 +59,10 @@ def test_send_is_asked_until_it_is_still_and_told_the_end(
     assert [Word.PAUSE, Word.PAUSE, Word.STAY, Word.RESUME] == words(server)
 
 
+@pytest.mark.usefixtures("_no_waiting")
 def test_deliveries_that_do_not_end_are_counted_after_a_while(
-    server: QueueServer, tmp_path: Path, queue: Path, monkeypatch: pytest.MonkeyPatch
+    server: QueueServer, tmp_path: Path, queue: Path
 ) -> None:
-    monkeypatch.setattr(rest, "PATIENCE_S", 0.2)
-
     def answer(number: int) -> Report:
         is_now = words(server)[-1] is not Word.PAUSE
         return Report(Verdict.DONE if is_now else Verdict.TRY_AGAIN, b"3")
@@ -67,10 +75,8 @@ def test_deliveries_that_do_not_end_are_counted_after_a_while(
     assert (3, Word.PAUSE_NOW, Word.RESUME) == (open_deliveries, *words(server)[-2:])
 
 
-def test_deliveries_that_never_rest_are_a_fault(
-    server: QueueServer, tmp_path: Path, queue: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rest, "PATIENCE_S", 0.1)
+@pytest.mark.usefixtures("_no_waiting")
+def test_deliveries_that_never_rest_are_a_fault(server: QueueServer, tmp_path: Path, queue: Path) -> None:
     server.answer = lambda number: Report(Verdict.TRY_AGAIN, b"1")
 
     with pytest.raises(Temporary, match="do not come to rest"), at_rest(tmp_path / "q", queue):

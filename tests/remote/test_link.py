@@ -31,7 +31,8 @@ def receive(*pieces: tuple[bytes, list[int]], pause: bool = False) -> tuple[list
             socket.send_fds(theirs, [content], descriptors)
             if pause:
                 await asyncio.sleep(0.001)
-        await asyncio.sleep(0.01)
+        for _ in range(10):  # each is a look at what lies there, however late it comes
+            await asyncio.sleep(0.001)
         closed = link.closed.done()
         theirs.close()
         await link.closed

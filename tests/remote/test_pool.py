@@ -153,9 +153,11 @@ def test_a_connection_that_the_peer_left_while_idle_is_not_used() -> None:
     async def story(sink: nexthop.NextHop) -> None:
         pool = Pool()
         await pool.enter(FAR, 1)
-        pool.leave(FAR, await connect(sink))
+        connection = await connect(sink)
+        pool.leave(FAR, connection)
         await asyncio.to_thread(sink.close)
-        await asyncio.sleep(0.02)
+        while not connection.lost:
+            await asyncio.sleep(0.01)
 
         assert await pool.enter(FAR, 1) is None
 

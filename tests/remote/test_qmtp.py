@@ -16,7 +16,7 @@ from appliance.remote.mx import Exchanger, Hosts
 from appliance.remote.qmtp import QmtpConnection, open_qmtp, speaks_qmtp
 from appliance.remote.reports import Outcome, report_of
 from appliance.remote.settings import Settings
-from tests.support.ports import free_ports
+from tests.support.ports import refusing
 from tests.support.qmtp_server import Package, QmtpServer
 
 LOOPBACK = Exchanger(0, "127.0.0.1", b"")
@@ -26,12 +26,12 @@ TAKEN = b"127.0.0.1 accepted message.\nRemote host said: ok 99\n"
 CUT_OFF = b"Connected to 127.0.0.1 but connection died. Possible duplicate! (#4.4.2)\n"
 
 
-async def connect(port: int, patience_s: int = 20) -> QmtpConnection:
+async def connect(port: int, patience_s: int = 60) -> QmtpConnection:
     settings = Settings(b"mx.lab.test", {}, Hosts(frozenset(), False), timeout_remote=patience_s)
     return await open_qmtp(LOOPBACK, port, settings)
 
 
-def talk(sink: QmtpServer, story: Callable[[QmtpConnection], Awaitable[None]], patience_s: int = 20) -> None:
+def talk(sink: QmtpServer, story: Callable[[QmtpConnection], Awaitable[None]], patience_s: int = 60) -> None:
     """Play with a connection of its own."""
 
     async def told() -> None:
@@ -48,7 +48,7 @@ def talk(sink: QmtpServer, story: Callable[[QmtpConnection], Awaitable[None]], p
 
 
 def outcome_at(
-    sink: QmtpServer, message: Message = SMALL, recipients: tuple[bytes, ...] = TWO, patience_s: int = 20
+    sink: QmtpServer, message: Message = SMALL, recipients: tuple[bytes, ...] = TWO, patience_s: int = 60
 ) -> Outcome:
     """What one package comes to."""
     outcomes = []
@@ -188,8 +188,8 @@ def test_a_peer_that_left_before_it_had_the_message_is_stale_if_it_was_used_befo
 
 
 def test_nobody_there_is_an_error() -> None:
-    with pytest.raises(ConnectionRefusedError):
-        run(connect(free_ports(1)[0]))
+    with refusing() as port, pytest.raises(ConnectionRefusedError):
+        run(connect(port))
 
 
 @pytest.mark.parametrize(

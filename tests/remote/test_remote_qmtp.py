@@ -25,7 +25,7 @@ from appliance.remote.settings import Settings
 from appliance.remote.tls import TlsHosts
 from tests.support.nameserver import NameServer, Records
 from tests.support.nexthop import NextHop
-from tests.support.ports import free_ports
+from tests.support.ports import refusing
 from tests.support.qmtp_server import Package, QmtpServer
 
 RECORDS: Records = {
@@ -42,11 +42,11 @@ Story = Callable[[Remote], Awaitable[None]]
 def tell(story: Story, *, smtp: int = 25, qmtp: int = 209, **settings: object) -> None:
     """Run a story with a Remote whose next hops listen on these ports."""
     hosts = Hosts(frozenset({"127.0.0.1"}), ipv6=False)
-    given = {"routes": {}, "port": smtp, "qmtp_port": qmtp, "timeout_connect": 5, "timeout_remote": 5}
+    given = {"routes": {}, "port": smtp, "qmtp_port": qmtp, "timeout_connect": 60, "timeout_remote": 60}
     told = Settings(b"mx.lab.test", hosts=hosts, **(given | settings))  # type: ignore[arg-type]
 
     async def play() -> None:
-        remote = Remote(told, Resolver([Server("127.0.0.1", names.port)], (5.0,)), Pool(), random.Random(1))
+        remote = Remote(told, Resolver([Server("127.0.0.1", names.port)], (60.0,)), Pool(), random.Random(1))
         await story(remote)
         remote.pool.close_idle()
         await asyncio.sleep(0)
@@ -114,7 +114,8 @@ def test_nobody_at_a_routes_host_is_tried_again() -> None:
     async def story(remote: Remote) -> None:
         assert Report(Verdict.TRY_AGAIN, sentences.NO_CONNECTION) == await deliver(remote)
 
-    tell(story, qmtp_routes={b"": b"127.0.0.1:%d" % free_ports(1)[0]})
+    with refusing() as port:
+        tell(story, qmtp_routes={b"": b"127.0.0.1:%d" % port})
 
 
 def test_a_route_by_qmtp_to_a_host_that_must_have_tls_is_told_to_the_owner() -> None:
@@ -145,8 +146,8 @@ def test_an_exchanger_that_takes_no_qmtp_connection_gets_the_mail_by_smtp() -> N
     async def story(remote: Remote) -> None:
         assert b"127.0.0.2 accepted message." in (await deliver(remote)).text
 
-    with NextHop(at=("127.0.0.2", 0)) as sink:
-        tell(story, qmtp=free_ports(1)[0], smtp=sink.port)
+    with refusing("127.0.0.2") as port, NextHop(at=("127.0.0.2", 0)) as sink:
+        tell(story, qmtp=port, smtp=sink.port)
         assert 1 == len(sink.messages)
 
 

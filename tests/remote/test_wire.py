@@ -24,7 +24,7 @@ class Parrot(Wire):
         self.write(received)
 
 
-def talk(story: Callable[[Parrot, socket.socket], Awaitable[None]], patience_s: float = 20.0) -> None:
+def talk(story: Callable[[Parrot, socket.socket], Awaitable[None]], patience_s: float = 60.0) -> None:
     """Play with a connection and the socket at its other end."""
 
     async def told() -> None:
@@ -112,6 +112,6 @@ def test_a_peer_that_answers_no_goodbye_is_left_after_a_moment(tmp_path: Path) -
         assert await wire.encrypt(client, None)
         with await shaking:
             wire.close()
-            await asyncio.wait_for(finish_goodbyes(), 20)
+            await asyncio.wait_for(finish_goodbyes(), 60)
 
     talk(story)

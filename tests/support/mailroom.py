@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from appliance.formats import handin
@@ -87,7 +87,7 @@ class QueueEnd(QueueServer):
         buffer = FrameBuffer(handin.FRAME_LIMIT)
         begun: dict[int, Envelope] = {}
         pieces: dict[int, bytes] = {}
-        with connection:
+        with connection, suppress(ConnectionError):  # who asked may leave at any time
             while received := connection.recv(65536):
                 for frame in buffer.receive(received):
                     match handin.parse_request(*frame):

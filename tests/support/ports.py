@@ -2,7 +2,8 @@
 
 import random
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 
 def _bound(port: int) -> socket.socket:
@@ -20,6 +21,14 @@ def free_ports(count: int) -> list[int]:
     """Ports that are free now; all are held until the last is found, so that they differ."""
     with ExitStack() as stack:
         return [stack.enter_context(_bound(0)).getsockname()[1] for _ in range(count)]
+
+
+@contextmanager
+def refusing(address: str = "127.0.0.1") -> Iterator[int]:
+    """A port that refuses connections and that nobody else can take as long as it is held."""
+    with socket.socket() as held:
+        held.bind((address, 0))
+        yield held.getsockname()[1]
 
 
 def free_base(ports: tuple[int, ...]) -> int:

@@ -13,7 +13,7 @@ def silent(at: tuple[str, int]) -> Iterator[int]:
         listener = held.enter_context(socket.create_server(at, family=family, backlog=0))
         for _ in range(8):
             client = held.enter_context(socket.socket(family))
-            client.settimeout(0.2)
+            client.settimeout(1)
             try:
                 client.connect(listener.getsockname())
             except TimeoutError:

@@ -19,7 +19,7 @@ class Line:
     ) -> None:
         """`header` goes out together with what is said first; with a context it is TLS from then on."""
         self._header = header
-        self._socket = socket.create_connection(address, 30, (source, 0) if source else None)
+        self._socket = socket.create_connection(address, 60, (source, 0) if source else None)
         if context is not None:
             self._send_header()
             self._socket = context.wrap_socket(self._socket)
