@@ -288,12 +288,12 @@ def test_a_home_that_went_away_defers(stage: Stage) -> None:
 
 def test_no_descriptor_is_left_open(stage: Stage) -> None:
     stage.run("true")
-    before = os.listdir("/proc/self/fd")
+    before = set(os.listdir("/proc/self/fd"))
 
     stage.run("echo text")
     stage.run("yes", limits=Limits(seconds=0.05))
 
-    stage.until(lambda: before == os.listdir("/proc/self/fd"))
+    stage.until(lambda: set(os.listdir("/proc/self/fd")) <= before)  # others may have closed theirs
 
 
 def test_a_single_shell_writes_where_it_is_told(tmp_path: Path) -> None:

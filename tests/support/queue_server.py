@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.formats import handin
@@ -24,10 +24,12 @@ class QueueServer:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._thread.join(60)  # else it might accept on a descriptor that is another's by then
         self._listener.close()
 
     def _run(self) -> None:
@@ -58,7 +60,7 @@ def talking_nonsense(path: Path) -> Iterator[None]:
 
     def talk() -> None:
         connection, _ = listener.accept()
-        with connection, suppress(ConnectionError):
+        with connection, contextlib.suppress(ConnectionError):
             connection.recv(65536)
             connection.sendall(b"\0\0\0\1K")
             connection.recv(65536)
