@@ -4,7 +4,6 @@ import os
 import selectors
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,10 @@ from appliance.local.delivery import Forwarding
 from appliance.local.forwards import THREADS, Forwards, forward
 from appliance.mailbox.body import Body, Stored
 from appliance.queue.client import QueueClient
-from tests.support.mailroom import BODY, QueueEnd, queue_end
+from tests.support.mailroom import BODY, QueueEnd
 
 ENVELOPE = Envelope(b"s@x.test", (b"bob@x.test", b"carol"))
 HEAD = b"Delivered-To: alice@h.test\n"
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[QueueEnd]:
-    with queue_end(tmp_path / "queue.sock") as end:
-        yield end
 
 
 @pytest.fixture

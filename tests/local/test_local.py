@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from appliance.formats.outcome import Verdict
 from appliance.local.local import run as deliver
 from appliance.mailbox.quota import TOO_LARGE
-from tests.support.mailroom import BODY, QueueEnd, instruction_for, letters_in, make_maildir, queue_end
+from tests.support.mailroom import BODY, QueueEnd, instruction_for, letters_in
 
 HEAD = b"Return-Path: <s@x.test>\nDelivered-To: alice@h.test\n"
 USAGE = "qmail-local: usage: qmail-local [ -nN ] user homedir local dash ext domain sender aliasempty\n"
@@ -28,19 +27,6 @@ class Done(NamedTuple):
     code: int
     out: str
     err: str
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    make_maildir(tmp_path / "alice" / "Maildir")
-    (tmp_path / "alice").chmod(0o755)
-    return tmp_path / "alice"
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[QueueEnd]:
-    with queue_end(tmp_path / "queue.sock") as end:
-        yield end
 
 
 def qmail_local(home: Path, *options: str, body: bytes = BODY, pipe: bool = False) -> Done:

@@ -22,7 +22,7 @@ from appliance.mailbox.mbox import MboxDelivery, open_box, try_lock
 from appliance.mailbox.quota import OVER_QUOTA
 from appliance.protocols import spawn
 from appliance.queue.client import QueueClient
-from tests.support.mailroom import BODY, QueueEnd, instruction_for, letters_in, make_maildir, queue_end
+from tests.support.mailroom import BODY, QueueEnd, instruction_for, letters_in
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_for
 
@@ -81,21 +81,8 @@ def working(folder: Path, seconds: float = 100.0) -> Iterator[Lspawn]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    make_maildir(tmp_path / "alice" / "Maildir")
-    (tmp_path / "alice").chmod(0o755)
-    return tmp_path / "alice"
-
-
-@pytest.fixture
 def lspawn(home: Path) -> Iterator[Lspawn]:
     with working(home.parent) as end:
-        yield end
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[QueueEnd]:
-    with queue_end(tmp_path / "queue.sock") as end:
         yield end
 
 
