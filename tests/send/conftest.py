@@ -20,7 +20,7 @@ def new_rig(tmp_path: Path) -> Iterator[NewRig]:
         return rigs[-1]
 
     yield new
-    for rig in rigs:
+    for rig in reversed(rigs):
         rig.close()
 
 

@@ -120,6 +120,8 @@ class Rig:
             name.mkdir(parents=True, exist_ok=True)
         for name_, content in {**CONTROL, **control}.items():
             (self.place.control / name_).write_text(content + "\n")
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
+        self._handlers = {number: signal.getsignal(number) for number in numbers}
         self.local = FakeSpawn(self.place.socket("lspawn"))
         self.remote = FakeSpawn(self.place.socket("rspawn"))
         self.send = self.start()
@@ -158,8 +160,10 @@ class Rig:
         send._selector.close()
 
     def close(self) -> None:
-        """End the test: every descriptor is closed."""
+        """End the test: every descriptor is closed, and signals are pytest's again."""
         self.abandon()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
         for fake in (self.local, self.remote):
             fake.close()
 
