@@ -14,8 +14,8 @@ import dns.name
 import dns.rcode
 import dns.reversename
 
+from appliance.formats.dns import Answer, Mx, Server
 from appliance.formats.outcome import Verdict
-from appliance.net.resolver import Answer, Mx, Server
 
 _KEPT_S = 3600  # whatever an answer's time to live says: a mistake in the DNS shall not be kept for a week
 _NEGATIVE_S = 300

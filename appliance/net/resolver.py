@@ -6,51 +6,23 @@ round is made where nobody answered. Answers are kept for their time to live.
 
 import asyncio
 import importlib
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from appliance.formats.dns import PORT, Answer, Server, parse_server
 from appliance.formats.outcome import Verdict
 from appliance.system.control import Control
 
 RESOLV_CONF = Path("/etc/resolv.conf")
-PORT = 53
 ROUNDS_S = (3.0, 6.0)
 """How long each server is waited for, in each round; libc waits five seconds, twice."""
 LONGEST_S = 20.0
 """How long a question may take, whatever the number of servers."""
 
 _KEPT = 10_000  # answers; a busy relay asks for some thousand domains an hour
-
-
-class Mx(NamedTuple):
-    """A mail exchanger; an empty host is RFC 7505's null MX."""
-
-    preference: int
-    host: bytes
-
-
-class Answer(NamedTuple):
-    """DONE with records, NEVER if there is no such name or record, TRY_AGAIN otherwise.
-
-    `silent` tells a TRY_AGAIN for want of any answer in time from one for a server's failure.
-    """
-
-    verdict: Verdict
-    records: tuple[Any, ...] = ()
-    silent: bool = False
-
-
-class Server(NamedTuple):
-    """A name server."""
-
-    address: str
-    port: int
-
-
 _NEVER = Answer(Verdict.NEVER)
 _FAILED = Answer(Verdict.TRY_AGAIN)
 _SILENT = Answer(Verdict.TRY_AGAIN, silent=True)
@@ -153,14 +125,6 @@ def resolver_of(control: Control, environ: Mapping[str, str]) -> Resolver:
         else [line.decode("ascii", "replace") for line in control.lines("nameserver") or []]
     )
     return Resolver([parse_server(text) for text in named] or _system_servers())
-
-
-def parse_server(text: str) -> Server:
-    """Read `9.9.9.9`, `127.0.0.1:5353`, `2620:fe::fe` or `[::1]:5353`."""
-    found = re.fullmatch(r"\[(.*)\](?::(\d+))?|([^:]*):(\d+)", text)
-    if found is None:
-        return Server(text, PORT)
-    return Server(found[1] or found[3] or "", int(found[2] or found[4] or PORT))
 
 
 def _system_servers() -> list[Server]:

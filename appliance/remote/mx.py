@@ -10,8 +10,9 @@ from collections.abc import Collection, Sequence
 from random import Random
 from typing import NamedTuple
 
+from appliance.formats.dns import Answer, Mx
 from appliance.formats.outcome import Verdict
-from appliance.net.resolver import Answer, Mx, Resolver
+from appliance.net.resolver import Resolver
 from appliance.remote import reports, sentences
 from appliance.remote.reports import Outcome
 from appliance.remote.routes import literal_of

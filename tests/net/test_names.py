@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.formats.dns import Server
 from appliance.net.names import name_of
-from appliance.net.resolver import Resolver, Server
+from appliance.net.resolver import Resolver
 from tests.support.nameserver import SERVFAIL, NameServer, Records
 
 RECORDS: Records = {

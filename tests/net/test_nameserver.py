@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from appliance.formats.dns import Answer, Mx, Server
 from appliance.formats.outcome import Verdict
 from appliance.net.loop import run
 from appliance.net.nameserver import Question, pointer_of
-from appliance.net.resolver import Answer, Mx, Server
 from tests.support.nameserver import SERVFAIL, NameServer, Records
 from tests.support.sources import CHECKOUT
 

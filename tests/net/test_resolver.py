@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.formats.dns import Answer, Mx, Server
 from appliance.formats.outcome import Verdict
 from appliance.net import resolver
 from appliance.net.loop import run
-from appliance.net.resolver import Answer, Mx, Resolver, Server, parse_server, resolver_of
+from appliance.net.resolver import Resolver, resolver_of
 from appliance.system.control import Control
 from tests.support.nameserver import HANGUP, REFUSED, SERVFAIL, SILENCE, NameServer, Records
 from tests.support.waiting import wait_for
@@ -238,20 +239,6 @@ def test_the_oldest_answers_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
         run(ask_three())
 
         assert (1, 2) == (names.questions["far.test", "A"], names.questions["alias.test", "A"])
-
-
-@pytest.mark.parametrize(
-    ("text", "server"),
-    [
-        ("9.9.9.9", Server("9.9.9.9", 53)),
-        ("127.0.0.1:5353", Server("127.0.0.1", 5353)),
-        ("2620:fe::fe", Server("2620:fe::fe", 53)),
-        ("[::1]:5353", Server("::1", 5353)),
-        ("[::1]", Server("::1", 53)),
-    ],
-)
-def test_a_servers_port_may_follow_its_address(text: str, server: Server) -> None:
-    assert server == parse_server(text)
 
 
 def test_servers_come_from_the_environment_then_control_then_resolv_conf(

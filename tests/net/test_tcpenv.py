@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from appliance.net.resolver import Resolver, Server
+from appliance.formats.dns import Server
+from appliance.net.resolver import Resolver
 from appliance.net.tcpenv import UNTOLD, look_up, parse_options
 from appliance.protocols.proxy import Endpoint
 from tests.support.nameserver import SERVFAIL, NameServer, Records

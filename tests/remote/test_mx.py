@@ -4,9 +4,10 @@ from random import Random
 
 import pytest
 
+from appliance.formats.dns import Mx, Server
 from appliance.formats.outcome import Report, Verdict
 from appliance.net.loop import run
-from appliance.net.resolver import Mx, Resolver, Server
+from appliance.net.resolver import Resolver
 from appliance.remote import sentences
 from appliance.remote.mx import MOST_HOSTS, Exchanger, Hosts, Search, in_order, is_own, usable
 from appliance.remote.reports import Outcome

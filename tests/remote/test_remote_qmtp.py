@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.formats.dns import Server
 from appliance.formats.outcome import Report, Verdict
 from appliance.formats.smarthosts import Encryption, Smarthost
 from appliance.net.loop import run
-from appliance.net.resolver import Resolver, Server
+from appliance.net.resolver import Resolver
 from appliance.remote import remote as remote_module
 from appliance.remote import sentences
 from appliance.remote.message import Message
