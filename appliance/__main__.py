@@ -1,12 +1,13 @@
 """Owns the table of processes, a name and the function that is that process, and their launchers."""
 
 import atexit
-import importlib
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import NoReturn
+
+from appliance.system import late
 
 # The long-running ones carry the name of their supervisor program and of their log lines.
 DAEMONS = {
@@ -125,8 +126,7 @@ Main = Callable[[list[str], Mapping[str, str]], int]
 
 def main_of(name: str) -> Main:
     """The function of a process; imported only now: no daemon carries another's libraries."""
-    module, _, function = PROCESSES[name].partition(":")
-    found: Main = getattr(importlib.import_module(module), function)
+    found: Main = late.load(PROCESSES[name])
     return found
 
 

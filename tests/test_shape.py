@@ -13,7 +13,8 @@ from appliance.__main__ import DAEMONS, PROCESSES
 from tests.support.sources import APPLIANCE, CHECKOUT, Module, lines_of, modules, parameters_of
 
 # What a folder may import besides itself: a folder, or one module of it. All but the pure ones may import
-# formats and system. Two stations never import each other, as their processes do not trust each other.
+# formats and system. Two stations never import each other, as their processes do not trust each other. The
+# table of processes, in no folder, imports only what loads one of them.
 PURE = {"formats": set[str](), "protocols": {"formats"}, "mailauth": {"formats"}}
 ASKS_AUTHD = {"accounts/client", "accounts/async_client"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -77,9 +78,12 @@ def within(name: str, places: Iterable[str]) -> bool:
 
 
 def forbidden(module: Module) -> list[str]:
-    """What a module imports of ours and may not; the table of processes alone lies in no folder."""
-    allowed = MAY_IMPORT.get(module.folder, set()) | {module.folder} if module.folder else set()
-    allowed |= set() if module.folder in PURE or not module.folder else EVERYBODYS
+    """What a module imports of ours and may not."""
+    if module.folder:
+        allowed = MAY_IMPORT.get(module.folder, set()) | {module.folder}
+        allowed |= set() if module.folder in PURE else EVERYBODYS
+    else:
+        allowed = {"system/late"}
     # `from appliance.queue import client` names the folder too; that says nothing of the module wanted.
     wanted = {
         name for name in ours(module) if not any(other.startswith(f"{name}/") for other in ours(module))
@@ -122,6 +126,12 @@ def test_a_pure_module_reaches_no_socket_file_or_clock() -> None:
 
 def test_a_foreign_library_comes_in_by_its_one_door() -> None:
     assert {} == faults(unopened)
+
+
+def test_no_module_is_loaded_by_its_name_but_by_the_door_for_it() -> None:
+    by_name = re.compile(r"__import__|\bimportlib\b|\brunpy\b|\bexec\(")
+
+    assert ["system/late"] == [module.name for module in MODULES if by_name.search(module.text)]
 
 
 def test_imports_stand_at_the_top_and_are_absolute() -> None:

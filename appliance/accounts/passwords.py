@@ -4,26 +4,22 @@ SCRAM's iterations are as many as take the time of an argon2id.
 """
 
 import hmac
-import importlib
 import os
-from typing import Any
+from collections.abc import Callable
 
 from appliance.formats import scram
 from appliance.formats.outcome import FormatError
 from appliance.formats.passwordhash import OURS, PLAIN, SCRAM, form_of, secret_of
-from appliance.system import crypt
+from appliance.system import crypt, late
 
 ITERATIONS, SALT = 65536, 16  # SALT in bytes
-
-
-def _argon() -> Any:
-    """accounts/argon, imported with the first password: two megabytes, mostly of what it imports."""
-    return importlib.import_module("appliance.accounts.argon")
+_ARGON = "appliance.accounts.argon"  # loaded with the first password: two megabytes, mostly what it imports
 
 
 def hash_password(password: bytes) -> str:
     """A new hash, with a salt of its own, in the PHC string format."""
-    return str(_argon().make(password))
+    make: Callable[[bytes], str] = late.load(f"{_ARGON}:make")
+    return make(password)
 
 
 def scram_keys(password: bytes) -> str:
@@ -62,7 +58,8 @@ def verify(known_hash: str, password: bytes) -> bool:
         return scram.is_password(scram.parse_keys(known_hash), password)
     if form not in OURS:
         return crypt.verify(known_hash, password)
-    return bool(_argon().verify(known_hash, password))
+    is_password: Callable[[str, bytes], bool] = late.load(f"{_ARGON}:verify")
+    return is_password(known_hash, password)
 
 
 NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$17SmLb7b5RyS/YVYP+/bWQ$mhzt8n7pSOQ8bLP/bsyeDfiCGZBoo/9EPUsGr4rhLns"

@@ -5,15 +5,14 @@ round is made where nobody answered. Answers are kept for their time to live.
 """
 
 import asyncio
-import importlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from appliance.formats.dns import PORT, Answer, Server, parse_server
 from appliance.formats.outcome import Verdict
+from appliance.system import late
 from appliance.system.control import Control
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -26,6 +25,9 @@ _KEPT = 10_000  # answers; a busy relay asks for some thousand domains an hour
 _NEVER = Answer(Verdict.NEVER)
 _FAILED = Answer(Verdict.TRY_AGAIN)
 _SILENT = Answer(Verdict.TRY_AGAIN, silent=True)
+_DNSPYTHON = "appliance.net.nameserver"  # three megabytes, which each process loads with its first question
+
+_Ask = Callable[[Server], Awaitable[tuple[Answer | None, int]]]
 
 
 class Resolver:
@@ -61,7 +63,8 @@ class Resolver:
 
     async def ptr(self, address: str) -> Answer:
         """The records are names of an IPv4 or IPv6 address as text; what is no letter in them is escaped."""
-        return await self._look_up(_nameserver().pointer_of(address), "PTR")
+        pointer_of: Callable[[str], bytes] = late.load(f"{_DNSPYTHON}:pointer_of")
+        return await self._look_up(pointer_of(address), "PTR")
 
     async def _look_up(self, name: bytes, kind: str) -> Answer:
         key = (name.lower().removesuffix(b"."), kind)
@@ -78,12 +81,12 @@ class Resolver:
 
     async def _ask(self, key: tuple[bytes, str]) -> Answer:
         try:
-            question = _nameserver().Question(*key)
+            ask: _Ask = late.load(f"{_DNSPYTHON}:Question")(*key).ask
         except ValueError:
             return _NEVER
         try:
             async with asyncio.timeout(LONGEST_S):
-                answer, keep_s = await self._ask_servers(question)
+                answer, keep_s = await self._ask_servers(ask)
         except TimeoutError:
             return _SILENT
         if keep_s > 0:
@@ -92,13 +95,13 @@ class Resolver:
                 self._kept.popitem(last=False)
         return answer
 
-    async def _ask_servers(self, question: Any) -> tuple[Answer, int]:
+    async def _ask_servers(self, ask: _Ask) -> tuple[Answer, int]:
         for round_s in self._rounds:
             silent = False
             for server in self._servers:
                 try:
                     async with asyncio.timeout(round_s):
-                        answer, keep_s = await question.ask(server)
+                        answer, keep_s = await ask(server)
                 except TimeoutError:
                     silent = True
                 except OSError:
@@ -109,11 +112,6 @@ class Resolver:
             if not silent:
                 return _FAILED, 0
         return _SILENT, 0
-
-
-def _nameserver() -> Any:
-    """net/nameserver, imported with the first question: dnspython is four megabytes for each process."""
-    return importlib.import_module("appliance.net.nameserver")
 
 
 def resolver_of(control: Control, environ: Mapping[str, str]) -> Resolver:

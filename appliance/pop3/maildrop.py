@@ -8,7 +8,6 @@ that others have their turn.
 import contextlib
 import errno
 import fcntl
-import importlib
 import os
 import re
 import stat
@@ -19,6 +18,7 @@ from typing import NamedTuple
 from appliance.formats.maildirsize import Usage, is_trashed
 from appliance.mailbox import quota
 from appliance.protocols import pop3_replies as replies
+from appliance.system import late
 
 BATCH = 256  # files looked at, deleted or moved between two turns of the others
 BREATH = b""
@@ -53,8 +53,8 @@ class Message(NamedTuple):
         base = os.fsencode(base_of(self.name))
         if _UNIQUE_ID.fullmatch(base):
             return base
-        # Imported only for a name that no Maildir's writer makes: OpenSSL is a megabyte for each process.
-        digest: str = importlib.import_module("hashlib").sha256(base).hexdigest()
+        # Loaded only for a name that no Maildir's writer makes: OpenSSL is a megabyte for each process.
+        digest: str = late.load("hashlib:sha256")(base).hexdigest()
         return digest.encode()
 
 

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from appliance.pop3 import maildrop as maildrops
 from appliance.pop3.maildrop import BREATH, Maildrop, Message, Refused
 from appliance.protocols import pop3_replies as replies
+from tests.support.sources import CHECKOUT
 
 
 @pytest.fixture
@@ -99,6 +102,12 @@ def test_a_name_that_is_no_unique_id_gets_a_digest_that_stays_the_same(name: str
 
     assert (64, True) == (len(unique), unique.isalnum())
     assert unique == Message("cur", f"{name}:2,S", 0).unique_id
+
+
+def test_who_has_met_no_such_name_has_no_openssl_in_memory() -> None:
+    asked = "import sys, appliance.pop3.pop3d; sys.exit('_hashlib' in sys.modules)"
+
+    assert 0 == subprocess.run([sys.executable, "-c", asked], cwd=CHECKOUT, check=False).returncode
 
 
 def test_a_message_is_read_in_parts(maildir: Path) -> None:
