@@ -16,6 +16,7 @@ from appliance.formats.outcome import FormatError, Temporary, Verdict
 from appliance.local import instructions, nursery
 from appliance.local.link import Link
 from appliance.local.pool import Message, Part, Pool, Work
+from appliance.local.programs import Limits
 from appliance.local.switchboard import Switchboard
 from appliance.local.users import Users
 from appliance.local.worker import NO_MESSAGE
@@ -29,6 +30,7 @@ DEFAULT_DELIVERY = b"./Maildir/"
 NO_HOST = b"DSorry, address must include host name. (#5.1.3)\n"
 STOPPING = b"ZTemporary failure in qmail-lspawn.\n"
 
+_MOST = (1 << 63) - 1  # what the kernel takes for a limit
 _NUMBER = struct.Struct(">I")
 _ANSWER = b"A"
 
@@ -56,6 +58,13 @@ class Sender:
         self.messages: dict[int, Message | Large] = {}
 
 
+def read_limits(control: Control) -> Limits:
+    """What programs of .qmail files may use, by control files, else by default; Temporary."""
+    names = ("timeoutprogram", "programoutput", "programprocesses", "programmemory", "programfilesize")
+    found = (control.integer(name, int(default)) for name, default in zip(names, Limits(), strict=True))
+    return Limits(*(min(limit, _MOST) for limit in found))
+
+
 class Dispatch:
     """What lspawn knows between two frames."""
 
@@ -71,10 +80,11 @@ class Dispatch:
         self.read_control()
 
     def read_control(self) -> None:
-        """Read what decides whose a recipient is; Temporary, and nothing changed, if that cannot be read."""
+        """Read what decides whose a recipient is, and what programs may; Temporary, and nothing changed."""
         control = self._control
         rewriter = control.rewriter()
         default_delivery = control.read("defaultdelivery")
+        self._pool.limit(read_limits(control))
         self._rewriter = rewriter
         self._default_delivery = DEFAULT_DELIVERY
         if default_delivery is not None:

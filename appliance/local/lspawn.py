@@ -25,7 +25,6 @@ from appliance.local.switchboard import Switchboard
 from appliance.local.worker import Worker
 from appliance.queue.client import QueueClient
 from appliance.system import log, privileges
-from appliance.system.control import Control
 from appliance.system.place import Place
 from appliance.system.renewal import Renewal
 from appliance.system.signals import Signals
@@ -44,30 +43,17 @@ def program_environment(environ: Mapping[str, str], home: str) -> dict[bytes, by
     return {os.fsencode(name): os.fsencode(text) for name, text in kept.items()}
 
 
-def read_limits(control: Control) -> Limits:
-    """What programs of .qmail files may use, by control files, else by default; Temporary."""
-    default = Limits()
-    return Limits(
-        seconds=control.integer("timeoutprogram", int(default.seconds)),
-        output=control.integer("programoutput", default.output),
-        processes=control.integer("programprocesses", default.processes),
-        memory=control.integer("programmemory", default.memory),
-        file_size=control.integer("programfilesize", default.file_size),
-    )
-
-
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Run until TERM; 0 then, 111 if it could not start or cannot go on."""
     log.open("lspawn", batched=True)
     place = Place.from_environ(environ)
     try:
-        limits = read_limits(Control(place.control))
-        terms = Terms(program_environment(environ, str(place.home)), limits)
+        environment = program_environment(environ, str(place.home))
         client = QueueClient(place.socket("queue"))
 
-        def work(connection: socket.socket) -> None:
+        def work(connection: socket.socket, limits: Limits) -> None:
             bound_crowd(limits)
-            Worker(connection, terms, client).run()
+            Worker(connection, Terms(environment, limits), client).run()
 
         workers = nursery.start(work)
         renewal = Renewal(place)

@@ -3,7 +3,7 @@
 A worker is a copy of the process that forked it. lspawn's memory holds messages of all users; the nursery's
 never does, so a worker cannot have another user's mail in it, whatever it is made to do.
 
-    lspawn --uid, gid, one end of a socket--> nursery --fork--> worker: becomes the user, reads the socket
+    lspawn --uid, gid, limits, end of a socket--> nursery --fork--> worker: becomes the user, reads the socket
 
 A user's program can kill or stop his worker, which is his. What the worker leaves behind becomes the
 nursery's child and is killed; a worker that was stopped is killed, so that its deliveries are tried again.
@@ -23,15 +23,16 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from appliance.local import strays
+from appliance.local.programs import Limits
 from appliance.system import log
 from appliance.system.privileges import Identity, become_identity
 
-_WHO = struct.Struct(">II")
+_WISH = struct.Struct(">IId4Q")  # uid, gid, limits
 _DESCRIPTORS = 65536
 _ROOM = socket.CMSG_SPACE(4)
 
-Work = Callable[[socket.socket], None]
-"""What a worker does with its socket until lspawn closes the other end."""
+Work = Callable[[socket.socket, Limits], None]
+"""What a worker, whose programs have these limits, does with its socket until lspawn closes the other end."""
 
 
 class Nursery:
@@ -44,13 +45,13 @@ class Nursery:
         """For select: readable means that the nursery has ended."""
         return self._connection.fileno()
 
-    def ask(self, identity: Identity) -> socket.socket:
+    def ask(self, identity: Identity, limits: Limits) -> socket.socket:
         """Our end of the socket of a new worker; if it cannot be made the other end is closed at once."""
         ours, theirs = socket.socketpair()
         with theirs:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))]
             try:
-                self._connection.sendmsg([_WHO.pack(*identity)], rights)
+                self._connection.sendmsg([_WISH.pack(*identity, *limits)], rights)
             except OSError:
                 ours.close()
                 raise
@@ -123,7 +124,7 @@ def _bury(workers: set[int]) -> None:
 
 def _raise_one(connection: socket.socket, work: Work, workers: set[int]) -> bool:
     """Fork one worker; False when lspawn has ended."""
-    wish, ancillary, _, _ = connection.recvmsg(_WHO.size, _ROOM, socket.MSG_CMSG_CLOEXEC)
+    wish, ancillary, _, _ = connection.recvmsg(_WISH.size, _ROOM, socket.MSG_CMSG_CLOEXEC)
     if not wish:
         return False
     if not ancillary:
@@ -134,7 +135,9 @@ def _raise_one(connection: socket.socket, work: Work, workers: set[int]) -> bool
     try:
         worker = os.fork()
         if not worker:
-            _become_worker(descriptor, Identity(*_WHO.unpack(wish)), work)
+            uid, gid, *limits = _WISH.unpack(wish)
+            identity = Identity(uid, gid)
+            _become_worker(descriptor, identity, lambda connection: work(connection, Limits(*limits)))
         workers.add(worker)
     except OSError as error:
         log.line(f"warning: unable to fork a worker: {error.strerror}")
@@ -142,7 +145,7 @@ def _raise_one(connection: socket.socket, work: Work, workers: set[int]) -> bool
     return True
 
 
-def _become_worker(descriptor: int, identity: Identity, work: Work) -> NoReturn:
+def _become_worker(descriptor: int, identity: Identity, work: Callable[[socket.socket], None]) -> NoReturn:
     code = 111
     try:
         signal.set_wakeup_fd(-1)

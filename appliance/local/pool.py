@@ -3,6 +3,8 @@
 A user's next worker starts when all that he has are busy: with mailboxes of one user, as config.yaml makes
 them, one process would deliver all mail on one processor.
 
+How many processes a user may have is bound for good, so new limits for programs make new workers.
+
 A worker's death is the end of its socket: what it had not reported is to be tried again, and nothing else
 happens. A message is given to a worker once, before its first delivery there.
 """
@@ -18,6 +20,7 @@ from appliance.formats.frame import format_frame
 from appliance.formats.outcome import FormatError, Verdict
 from appliance.local.link import Link
 from appliance.local.nursery import Nursery
+from appliance.local.programs import Limits
 from appliance.local.switchboard import Switchboard
 from appliance.protocols import spawn
 from appliance.system import log
@@ -71,6 +74,7 @@ class Member:
         self.open: set[int] = set()
         self.messages: set[Message] = set()
         self.idle_since = math.inf
+        self.is_dismissed = False
 
 
 class Pool:
@@ -83,6 +87,18 @@ class Pool:
         self._members: set[Member] = set()
         self._of: dict[Identity, list[Member]] = {}
         self._waiting: deque[Work] = deque()
+        self._limits = Limits()
+
+    def limit(self, limits: Limits) -> None:
+        """What programs of all work given from now on may use; who has other limits ends when he is done."""
+        if limits == self._limits:
+            return
+        self._limits = limits
+        self._of.clear()
+        for member in self._members:
+            member.is_dismissed = True
+            if not member.open:
+                member.idle_since = -math.inf
 
     def give(self, work: Work) -> None:
         """Have it done; `told` is called when it is, which may be at once if no worker can be made."""
@@ -109,7 +125,7 @@ class Pool:
         return min((member.idle_since for member in self._members), default=math.inf) + IDLE_S
 
     def expire(self, now: float) -> None:
-        """End the workers that have been idle for a minute."""
+        """End the workers that have been idle for a minute, or are dismissed and done."""
         for member in list(self._members):
             if member.idle_since + IDLE_S <= now:
                 self._board.drop(member.link)
@@ -148,7 +164,7 @@ class Pool:
         return True
 
     def _start(self, identity: Identity) -> Member:
-        member = Member(identity, Link(self._nursery.ask(identity), spawn.FRAME_LIMIT))
+        member = Member(identity, Link(self._nursery.ask(identity, self._limits), spawn.FRAME_LIMIT))
         self._members.add(member)
         self._of.setdefault(identity, []).append(member)
         self._board.add(
@@ -182,16 +198,17 @@ class Pool:
             raise FormatError("a worker reports what it was given, and nothing else")
         member.open.discard(number)
         if not member.open:
-            member.idle_since = time.monotonic()
+            member.idle_since = -math.inf if member.is_dismissed else time.monotonic()
         self._told(number, payload[4:])
         if self._waiting and not member.open:
             self._serve_waiting()
 
     def _ended(self, member: Member) -> None:
         self._members.discard(member)
-        self._of[member.identity].remove(member)
-        if not self._of[member.identity]:
-            del self._of[member.identity]
+        if not member.is_dismissed:
+            self._of[member.identity].remove(member)
+            if not self._of[member.identity]:
+                del self._of[member.identity]
         for message in member.messages:
             message.holders.discard(member)
         if member.open:

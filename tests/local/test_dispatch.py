@@ -13,13 +13,14 @@ from appliance.formats.frame import FrameBuffer, format_frame
 from appliance.formats.outcome import Report, Temporary, Verdict
 from appliance.local import dispatch, nursery
 from appliance.local.delivery import Terms
-from appliance.local.dispatch import DEFAULT_DELIVERY, Dispatch, Large
+from appliance.local.dispatch import DEFAULT_DELIVERY, Dispatch, Large, read_limits
 from appliance.local.programs import Limits
 from appliance.local.switchboard import Switchboard
 from appliance.local.worker import Worker
 from appliance.protocols import spawn
 from appliance.queue.client import QueueClient
 from appliance.system import privileges
+from appliance.system.control import Control
 from appliance.system.place import Place
 from appliance.system.privileges import Identity
 from tests.support.mailroom import BODY, SOMEBODY, make_maildir, open_folder, own
@@ -42,7 +43,7 @@ class Desk:
         self.board = Switchboard()
         client = QueueClient(folder / "queue.sock")
         self.nursery = nursery.start(
-            lambda connection: Worker(connection, Terms({}, Limits(60.0)), client).run()
+            lambda connection, limits: Worker(connection, Terms({}, limits), client).run()
         )
         self.dispatch = Dispatch(Place.from_environ({"TOASTER_HOME": str(folder)}), self.board, self.nursery)
         self.send, theirs = socket.socketpair()
@@ -218,3 +219,15 @@ def test_a_large_message_that_may_not_be_opened_again_is_copied(
     assert b"text" == os.pread(copy, 10, 0)
     os.close(copy)
     os.close(descriptor)
+
+
+def test_what_programs_may_use_is_told_by_control_files(tmp_path: Path) -> None:
+    assert Limits() == read_limits(Control(tmp_path))
+
+    names = ("timeoutprogram", "programoutput", "programprocesses", "programmemory", "programfilesize")
+    for number, name in enumerate(names, start=1):
+        (tmp_path / name).write_text(f"{number}\n")
+
+    assert Limits(1, 2, 3, 4, 5) == read_limits(Control(tmp_path))
+    (tmp_path / "programmemory").write_text("9" * 20)
+    assert (1 << 63) - 1 == read_limits(Control(tmp_path)).memory

@@ -15,10 +15,9 @@ from appliance.formats.assign import compile_assign
 from appliance.formats.frame import FrameBuffer, format_frame
 from appliance.formats.outcome import Report, Verdict
 from appliance.local import strays
-from appliance.local.lspawn import main, program_environment, read_limits
-from appliance.local.programs import Limits
+from appliance.local.lspawn import main, program_environment
+from appliance.local.programs import TOO_LONG
 from appliance.protocols import spawn
-from appliance.system.control import Control
 from appliance.system.privileges import IDENTITIES, Identity
 from tests.support.mailroom import (
     BODY,
@@ -467,14 +466,22 @@ def test_a_host_without_control_does_not_start(tmp_path: Path, capfd: pytest.Cap
     assert "cannot start" in capfd.readouterr().err
 
 
-def test_what_programs_may_use_is_told_by_control_files(tmp_path: Path) -> None:
-    assert Limits() == read_limits(Control(tmp_path))
+def test_new_limits_for_programs_count_from_the_next_delivery_on(host: Host) -> None:
+    assert host.process
+    begun, go = host.folder / "alice" / "begun", host.folder / "alice" / "go"
+    host.dot_qmail("alice/.qmail", f"|touch {begun}; until [ -e {go} ]; do sleep 0.05; done\n")
+    send = Send(host)
+    send.hand_over(1)
+    send.deliver(1, 1, "alice@h.test")
+    wait_for(begun.exists)
 
-    names = ("timeoutprogram", "programoutput", "programprocesses", "programmemory", "programfilesize")
-    for number, name in enumerate(names, start=1):
-        (tmp_path / name).write_text(f"{number}\n")
-
-    assert Limits(1, 2, 3, 4, 5) == read_limits(Control(tmp_path))
+    (host.folder / "control" / "timeoutprogram").write_text("1\n")
+    host.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "read control again" in host.log())
+    send.deliver(2, 1, "alice@h.test")
+    assert {2: Report(Z, f"{TOO_LONG}\n".encode())} == send.hear()
+    go.touch()
+    assert {1: Report(K, b"did 0+0+1\n")} == send.hear()
 
 
 def test_a_program_that_stops_or_kills_its_worker_only_defers_its_users_mail(host: Host) -> None:

@@ -11,13 +11,14 @@ import pytest
 from appliance.formats.frame import FrameBuffer, format_frame
 from appliance.local import nursery, pool
 from appliance.local.pool import CRASHED, IDLE_S, NO_WORKER, Message, Part, Pool, Work
+from appliance.local.programs import Limits
 from appliance.local.switchboard import Switchboard
 from appliance.protocols import spawn
 from appliance.system.privileges import Identity
 
 
-def small_worker(connection: socket.socket) -> None:
-    """Reports the kinds of the frames it got; deliveries of `wait`, `die` and `lie` do what they say."""
+def small_worker(connection: socket.socket, limits: Limits) -> None:
+    """Reports the frames' kinds and its limit; deliveries of `wait`, `die` and `lie` do what they say."""
     buffer = FrameBuffer(spawn.FRAME_LIMIT)
     seen = b""
     while received := connection.recv(1 << 16):
@@ -28,7 +29,7 @@ def small_worker(connection: socket.socket) -> None:
                 connection.sendall(format_frame(spawn.REPORT, (99).to_bytes(4, "big") + b"K"))
             seen += kind
             if kind == spawn.LOCAL and b"wait" not in payload:
-                text = b"K%s pid %d" % (seen, os.getpid())
+                text = b"K%s seconds %d pid %d" % (seen, limits.seconds, os.getpid())
                 connection.sendall(format_frame(spawn.REPORT, payload[:4] + text))
                 seen = b""
 
@@ -136,6 +137,28 @@ def test_a_user_whose_worker_is_busy_gets_another_but_not_without_end(
     seen = [office.told[number].split()[0] for number in range(5, 9)]
     assert 2 == len(pids)
     assert 2 == sum(b"M" in kinds for kinds in seen)
+
+
+def test_new_limits_are_those_of_new_workers_and_others_end_with_what_they_have_open(office: Office) -> None:
+    message = Message(5, b"content")
+    office.pool.give(work(1, b"wait", message))
+    office.pool.give(work(2, identity=who(1)))
+    office.until(lambda: 2 in office.told)
+
+    office.pool.limit(Limits(7))
+    assert office.pool.deadline() < time.monotonic()
+    office.pool.expire(time.monotonic())
+    assert math.inf == office.pool.deadline()
+    office.pool.give(work(3, message=message))
+    office.pool.give(work(4, identity=who(1)))
+    office.until(lambda: {2, 3, 4} == set(office.told))
+    office.pool.forget(message)
+
+    told = {number: office.told[number].partition(b" pid ")[0] for number in (2, 3, 4)}
+    assert {2: b"KL seconds 600", 3: b"KML seconds 7", 4: b"KL seconds 7"} == told
+    office.pool.limit(Limits(7))
+    office.pool.expire(time.monotonic())
+    assert office.pool.deadline() > time.monotonic()
 
 
 def test_an_idle_worker_is_ended_after_ten_minutes(office: Office) -> None:
