@@ -85,7 +85,7 @@ class Limits:
     """Counts wrong passwords; nothing here waits, reads or writes."""
 
     def __init__(self, anybodys: Collection[str] = (), clock: Callable[[], float] = time.time) -> None:
-        """`anybodys`: addresses that everybody may seem to come from, and that are never limited."""
+        """`anybodys`: addresses that everybody may seem to come from, never limited; nor is who has none."""
         self.anybodys = anybodys
         self.is_changed = False
         self._clock = clock
@@ -115,8 +115,6 @@ class Limits:
     def succeeded(self, address: Address | None, user: bytes, password: bytes) -> None:
         """A right password."""
         client, account, now = client_name(address), _text(user), self._clock()
-        if not client:
-            return
         mark, trusted = self._mark(account, password), self._trusted.get((client, account), _Trusted(0.0))
         if mark in trusted.marks and now - trusted.last < WINDOW_SECONDS:
             return
@@ -141,7 +139,7 @@ class Limits:
         if trusted is not None:
             trusted.is_open = False
         limited = []
-        if client and not self._is_everybody(address):
+        if not self._is_everybody(address):
             most = MOST_FROM_ADDRESS
             if client in self._good and self._good[client] + TRUSTED_SECONDS > now:
                 most *= TRUSTED_TIMES
@@ -167,7 +165,7 @@ class Limits:
         return was_limited
 
     def _is_everybody(self, address: Address | None) -> bool:
-        return address is not None and (address.is_loopback or str(address) in self.anybodys)
+        return address is None or address.is_loopback or str(address) in self.anybodys
 
     def _mark(self, account: str, password: bytes) -> bytes:
         return hmac.digest(self._key, account.encode("utf-8", "surrogateescape") + b"\0" + password, "sha256")

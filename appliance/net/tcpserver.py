@@ -72,6 +72,11 @@ class Connection:
     is_anybodys: bool = False
     """Whether its address may be any stranger's: a gateway's, or a proxy's that does not name its client."""
 
+    @property
+    def client(self) -> str:
+        """The client's address for those who count by it; `unknown` if there is only his proxy's."""
+        return "unknown" if self.is_unnamed else self.environment.get("TCPREMOTEIP", "unknown")
+
 
 class Server:
     """One worker's share of the listeners."""

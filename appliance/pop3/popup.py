@@ -150,7 +150,7 @@ class Popup(asyncio.Protocol):
 
     @property
     def _address(self) -> bytes:
-        return self._connection.environment.get("TCPREMOTEIP", "").encode()
+        return self._connection.client.encode()
 
     async def _salt(self, user: bytes) -> bytes:
         return scram.format_salt(*await salt_async(self._authd, Beginning(user, POP3, self._address)))

@@ -55,6 +55,8 @@ class Conversation:
             mends=mends,
         )
         self.session.offers_etrn = desk.offers_etrn
+        self.client = self._peer().encode()
+        """The address that wrong passwords are counted by."""
         self.wants_tls = False
         """The last reply was the 220 to STARTTLS: what comes next is TLS."""
         self._policy: Policy | None = None
@@ -150,7 +152,7 @@ class Conversation:
 
     async def _salt(self, event: sasl_server.SaltWanted) -> Reply:
         try:
-            salt = await self._office.salt(event.user, self._peer().encode())
+            salt = await self._office.salt(event.user, self.client)
         except Temporary as error:
             return self._put_off(event.user, error)
         return self._go_on(scram.format_salt(*salt))
@@ -166,7 +168,7 @@ class Conversation:
 
     async def _login(self, event: sasl_server.Login) -> Reply:
         try:
-            account = await self._office.check(event, self._peer().encode())
+            account = await self._office.check(event, self.client)
         except Temporary as error:
             return self._put_off(event.user, error)
         if account is None:

@@ -67,6 +67,7 @@ class Session(SMTP):
         reader = asyncio.StreamReader(_BLOCK, worker.loop)
         asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, worker.loop)
         self.conversation = _conversation(worker.desk, connection)
+        self.conversation.client = connection.client.encode()
         self._address = connection.environment.get("TCPREMOTEIP", "")
         self._worker = worker
         self._connection = connection

@@ -156,15 +156,19 @@ def test_the_gateway_and_this_host_and_nowhere_are_never_limited(found: Limits, 
     assert found.refusal(parse_client(address), ALICE, b"x") is None
 
 
-def test_guesses_by_the_gateway_limit_an_account_but_not_who_was_right_there(found: Limits) -> None:
-    gateway = parse_client(b"172.17.0.1")
-    found.succeeded(gateway, ALICE, b"secret")
+@pytest.mark.parametrize("address", [b"172.17.0.1", b"unknown"])
+def test_guesses_from_anywhere_limit_an_account_but_not_who_was_right_there(
+    found: Limits, address: bytes
+) -> None:
+    anywhere = parse_client(address)
+    found.succeeded(anywhere, ALICE, b"secret")
 
-    assert ["alice@a.test"] == guess(found, MOST_AT_ACCOUNT, b"172.17.0.1", ALICE)
+    assert ["alice@a.test"] == guess(found, MOST_AT_ACCOUNT, address, ALICE)
     assert (None, limits.REFUSED) == (
-        found.refusal(gateway, ALICE, b"secret"),
-        found.refusal(gateway, ALICE, b"guess"),
+        found.refusal(anywhere, ALICE, b"secret"),
+        found.refusal(anywhere, ALICE, b"guess"),
     )
+    assert not found.is_trusted(anywhere, ALICE)
 
 
 def test_a_client_of_ipv6_is_its_network(found: Limits) -> None:

@@ -7,11 +7,13 @@ import socket
 import ssl
 import struct
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
 
+from appliance.accounts.argon import make
 from appliance.protocols.proxy import SIGNATURE
 from tests.support.letter import letter
 from tests.support.packages import qmqp, qmtp
@@ -41,6 +43,7 @@ relay: {{clients: [{CLIENT}/32, '2001:db8:7::/48', {PROXY}/32]}}
 limits: {{connections_per_client: 3}}
 proxy: {{networks: [{PROXY}]}}
 """
+NEARBY = f"app_passwords: {{nearby: {{password: '{make(b'nearby')}', networks: [{PROXY}]}}}}"
 
 
 class Port(NamedTuple):
@@ -103,7 +106,7 @@ every_port = pytest.mark.parametrize("name", PORTS)
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Site]:
-    with site(CONFIG + EXTRA) as new:
+    with site(CONFIG.replace("{password: generate}", f"{{password: generate, {NEARBY}}}", 1) + EXTRA) as new:
         new.up()
         wait_for(lambda: all(is_idle(new, port.daemon) for port in PORTS.values()), PATIENCE_S)
         yield new
@@ -352,3 +355,32 @@ def test_who_logs_in_is_logged_with_the_clients_address(own: Site) -> None:
             assert lines.readline().startswith(b"+OK")
 
     wait_for(lambda: f"login {user} from 2001:db8:7::7" in own.log[before:], PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("header", "is_right"),
+    [
+        (b"PROXY TCP4 127.0.0.2 127.0.0.1 40007 25\r\n", True),
+        (UNNAMED["v1 UNKNOWN"], False),
+        (UNNAMED["v2 LOCAL"], False),
+    ],
+    ids=["named", "v1 UNKNOWN", "v2 LOCAL"],
+)
+def test_the_address_of_a_proxy_that_names_nobody_counts_for_no_password(
+    own: Site, header: bytes, is_right: bool
+) -> None:
+    """Neither for one that is good from there alone, nor to limit who guesses: it is not the client's."""
+    user, before = "alice@example.test", len(own.log)
+    with behind(own, "pop3s", header) as connection, connection.makefile("rwb") as lines:
+        lines.readline()
+        for said in (f"USER {user}", "PASS nearby"):
+            lines.write(said.encode() + b"\r\n")
+            lines.flush()
+            heard = lines.readline()
+    with behind(own, "submissions", header) as connection, session_on(connection) as session:
+        session.ehlo()
+        code, _ = session.docmd("AUTH", "PLAIN " + b64encode(f"\0{user}\0nearby".encode()).decode())
+
+    assert (is_right, 235 if is_right else 535) == (heard.startswith(b"+OK"), code)
+    told = f"login {user} from {PROXY}" if is_right else f"authorization failed: {user} from unknown"
+    wait_for(lambda: f" pop3d: {told}" in own.log[before:], PATIENCE_S)
