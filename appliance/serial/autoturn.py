@@ -42,11 +42,6 @@ class Runs:
         self._wanted: set[str] = set()
         self._sending: set[asyncio.subprocess.Process] = set()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether mail is being sent, or was a moment ago."""
-        return bool(self._tasks)
-
     def start(self, domain: str) -> int:
         """How many messages wait, which are sent from now on; Temporary if that cannot be."""
         control = Control(self._place.control)

@@ -44,15 +44,14 @@ def turns(rig: SerialRig, next_hop: str) -> Place:
     return Place.from_environ(rig.environ | {"TOASTER_MAIL": str(rig.folder / "mail")})
 
 
-def play(
-    rig: SerialRig, next_hop: str, story: Callable[[Runs], Awaitable[None]], pause: float = 0.01
-) -> None:
+def play(rig: SerialRig, next_hop: str, story: Callable[[Runs], Awaitable[None]]) -> None:
+    """The story, and what it has begun up to its end."""
+
     async def within() -> None:
-        runs = Runs(turns(rig, next_hop), rig.environ, pause=0.01)
-        await story(runs)
+        await story(Runs(turns(rig, next_hop), rig.environ, pause=0.01))
+        begun = asyncio.all_tasks() - {asyncio.current_task()}
         async with asyncio.timeout(60):
-            while runs.is_busy:
-                await asyncio.sleep(0.01)
+            await asyncio.gather(*begun)
 
     asyncio.run(within())
 
@@ -102,15 +101,17 @@ def test_however_often_it_is_asked_one_runs_and_one_follows(
     assert 2 == capfd.readouterr().err.count(": start far.test")
 
 
-def test_nothing_is_started_for_nothing_or_for_nobody(kept: SerialRig) -> None:
+def test_nothing_is_started_for_nothing_or_for_nobody(
+    kept: SerialRig, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def story(runs: Runs) -> None:
         assert 0 == runs.start("no-such.test")
         for name in kept.left:
             (kept.maildir / "new" / name).unlink()
         assert 0 == runs.start("far.test")
-        assert not runs.is_busy
 
     play(kept, "127.0.0.1:1", story)
+    assert "" == capfd.readouterr().err
 
 
 def test_what_a_crontab_sends_is_not_sent_besides(kept: SerialRig) -> None:
