@@ -7,6 +7,7 @@ client wants to hear of authd, too, that his password is known here, before pop3
 
 import asyncio
 import contextlib
+import os
 import signal
 import ssl
 from collections.abc import Awaitable, Coroutine, Mapping
@@ -265,7 +266,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         listeners = [parse_listener(text) for text in argv]
         context = tls.open_for(place)
-        host = control.or_me("me")
+        control.or_me("me")  # without a name nothing starts
         settings = Settings.read(place)
         bound = bind(listener for listener in listeners if context is not None or not listener.tls)
     except (FormatError, Temporary, OSError) as error:
@@ -276,6 +277,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     become("qmaild")
 
     def accept(connection: Connection) -> Popup:
+        host = os.fsencode(connection.environment["TCPLOCALHOST"])  # `me`, as it was read last
         return Popup(connection, place, host, context, _mechanisms(control))
 
     async def serve() -> None:

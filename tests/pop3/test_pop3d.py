@@ -45,6 +45,18 @@ def test_a_session_from_greeting_to_quit(rig: Pop3Rig, maildir: Path) -> None:
     assert [] == list(maildir.glob("*/*"))
 
 
+def test_a_new_name_of_the_host_counts_from_hup_on(rig: Pop3Rig) -> None:
+    rig.start()
+    (rig.place.control / "me").write_text("new.example.test\n")
+    rig.running["popup"].send_signal(signal.SIGHUP)
+
+    def greeting() -> bytes:
+        with rig.client() as client:
+            return client.reply()
+
+    wait_for(lambda: greeting() == b"+OK new.example.test")
+
+
 def test_wrong_password_and_unknown_user_hear_the_same(rig: Pop3Rig) -> None:
     rig.start()
     said = []
