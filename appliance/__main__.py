@@ -117,6 +117,7 @@ LAUNCHER = """\
 #!{python} -IS
 import os, sys
 sys.path += {path}
+os.environ |= {places} | os.environ
 from appliance.__main__ import end, run
 end(run([{name!r}, *sys.argv[1:]], os.environ))
 """
@@ -161,25 +162,32 @@ def end(code: int) -> NoReturn:
     os._exit(code)
 
 
-def write_launchers(folder: str, python: str, path: list[str]) -> None:
-    """Make a folder of programs, such as /var/qmail/bin; `path` is where their Python looks for modules."""
+def write_launchers(folder: str, python: str, path: list[str], places: Mapping[str, str]) -> None:
+    """Make a folder of programs, such as /var/qmail/bin; `path` is where their Python looks for modules.
+
+    `places` are variables that count if whoever calls has not set them.
+    """
     os.makedirs(folder, exist_ok=True)
     for name in PROGRAMS:
         temporary = os.path.join(folder, f".{name}.tmp")
         with open(temporary, "w", encoding="utf-8") as launcher:
-            launcher.write(LAUNCHER.format(python=python, path=path, name=name))
+            launcher.write(LAUNCHER.format(python=python, path=path, places=places, name=name))
             os.fchmod(launcher.fileno(), 0o755)
         os.replace(temporary, os.path.join(folder, name))
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
-    """launchers FOLDER: fill it with a program for each of qmail's names, run by this very Python."""
+    """launchers FOLDER: fill it with a program for each of qmail's names, run by this very Python.
+
+    Those of a checkout know where it has its home and its sockets: nobody sets that before he types a name.
+    """
     if len(argv) != 1:
         print("usage: launchers FOLDER", file=sys.stderr)
         return 100
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = dict.fromkeys([here, *(entry for entry in sys.path if entry.endswith("site-packages"))])
-    write_launchers(argv[0], sys.executable, [*path])
+    places = {name: environ[name] for name in ("TOASTER_HOME", "TOASTER_RUN") if environ.get(name)}
+    write_launchers(argv[0], sys.executable, [*path], places)
     return 0
 
 

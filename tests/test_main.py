@@ -54,6 +54,18 @@ def test_a_launcher_is_a_program_of_that_name(tmp_path: Path) -> None:
     assert b"alias" == told.partition(b"\0")[0]
 
 
+def test_a_launcher_knows_the_home_that_it_was_made_for_but_the_caller_knows_better(tmp_path: Path) -> None:
+    made_for, told = tmp_path / "home", tmp_path / "other"
+    assert 0 == run(["launchers", str(tmp_path / "bin")], {"TOASTER_HOME": str(made_for)})
+
+    program = [str(tmp_path / "bin" / "qmail-showctl")]
+    heard = [
+        subprocess.run(program, env=environ, capture_output=True, text=True, check=False).stdout
+        for environ in ({}, {"TOASTER_HOME": str(told)})
+    ]
+    assert [True, True] == [f"{home}." in text for home, text in zip((made_for, told), heard, strict=True)]
+
+
 def test_a_launcher_ends_with_the_programs_code_and_a_closed_output_changes_nothing(tmp_path: Path) -> None:
     assert 0 == run(["launchers", str(tmp_path)], os.environ)
 

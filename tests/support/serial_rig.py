@@ -23,7 +23,7 @@ class SerialRig:
         (folder / "control").mkdir()
         (folder / "control" / "me").write_text("mx.test\n")
         checkout = str(Path(__file__).parents[2])
-        write_launchers(str(folder / "bin"), sys.executable, [checkout, *sys.path])
+        write_launchers(str(folder / "bin"), sys.executable, [checkout, *sys.path], {})
         queue = folder / "queue"
         queue.write_text(f"#!/bin/sh\nexec cat >{folder}/bounce 2>/dev/null\n")
         queue.chmod(0o755)

@@ -58,7 +58,7 @@ def enter(people: str) -> None:
         path.mkdir()
         path.chmod(mode)
     _make_homes(people)
-    write_launchers(str(BIN), _python(), [_APP, _LIBRARIES])
+    write_launchers(str(BIN), _python(), [_APP, _LIBRARIES], {})
     sys.path.append(_LIBRARIES)
     os.chdir(SCRATCH)
     os.umask(0o022)
