@@ -3,7 +3,6 @@
 users/assign becomes users/cdb, control/morercpthosts becomes morercpthosts.cdb: at once or not at all.
 """
 
-import sys
 from collections.abc import Mapping
 
 from appliance.formats.assign import compile_assign
@@ -11,6 +10,7 @@ from appliance.formats.cdb import make_cdb
 from appliance.formats.control import parse_lines
 from appliance.formats.outcome import FormatError
 from appliance.system import files
+from appliance.system.endings import fatal
 from appliance.system.errors import words_of
 from appliance.system.place import Place
 
@@ -21,13 +21,13 @@ def newu(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         text = (users / "assign").read_bytes()
     except OSError:
-        return _fatal("qmail-newu", "unable to open users/assign")
+        return fatal("qmail-newu", 111, "unable to open users/assign")
     try:
         files.replace(users / "cdb", compile_assign(text))
     except FormatError:
-        return _fatal("qmail-newu", "bad format in users/assign")
+        return fatal("qmail-newu", 111, "bad format in users/assign")
     except OSError:
-        return _fatal("qmail-newu", "unable to write users/cdb")
+        return fatal("qmail-newu", 111, "unable to write users/cdb")
     return 0
 
 
@@ -37,14 +37,9 @@ def newmrh(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         names = parse_lines((control / "morercpthosts").read_bytes())
     except OSError as error:
-        return _fatal("qmail-newmrh", f"unable to read control/morercpthosts: {words_of(error)}")
+        return fatal("qmail-newmrh", 111, f"unable to read control/morercpthosts: {words_of(error)}")
     try:
         files.replace(control / "morercpthosts.cdb", make_cdb((name.lower(), b"") for name in names))
     except OSError as error:
-        return _fatal("qmail-newmrh", f"unable to write control/morercpthosts.cdb: {words_of(error)}")
+        return fatal("qmail-newmrh", 111, f"unable to write control/morercpthosts.cdb: {words_of(error)}")
     return 0
-
-
-def _fatal(program: str, sentence: str) -> int:
-    sys.stderr.write(f"{program}: fatal: {sentence}\n")
-    return 111

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from appliance.formats.outcome import Temporary
 from appliance.system.control import Control
+from appliance.system.endings import fatal
 from appliance.system.errors import may_pass
 from appliance.system.place import Place
 
@@ -71,8 +72,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         lines += [*(tables.lines("append") or ()), b"."]
     except (_Stopped, Temporary) as stopped:
         _write(lines)
-        sys.stderr.write(f"qmail-pw2u: fatal: {stopped}\n")
-        return 111
+        return fatal("qmail-pw2u", 111, str(stopped))
     _write(lines)
     return 0
 

@@ -7,6 +7,7 @@ from appliance.formats.date822 import format_date
 from appliance.queue import census
 from appliance.queue.census import Waiting
 from appliance.queue.layout import Layout
+from appliance.system.endings import fatal
 from appliance.system.errors import words_of
 from appliance.system.place import Place
 
@@ -17,7 +18,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         for message in census.waiting(Place.from_environ(environ).queue):
             sys.stdout.buffer.writelines(_lines(message))
     except OSError as error:
-        return _fatal("qmail-qread", error)
+        return fatal("qmail-qread", 111, f"unable to read the queue: {words_of(error)}")
     sys.stdout.flush()
     return 0
 
@@ -31,7 +32,7 @@ def stat(argv: list[str], environ: Mapping[str, str]) -> int:
         print(f"messages in queue: {census.count(queue, 'mess') + len(fresh) - stored}")
         print(f"messages in queue but not yet preprocessed: {len(fresh)}")
     except OSError as error:
-        return _fatal("qmail-qstat", error)
+        return fatal("qmail-qstat", 111, f"unable to read the queue: {words_of(error)}")
     return 0
 
 
@@ -41,8 +42,3 @@ def _lines(message: Waiting) -> Iterator[bytes]:
     yield b"%b  #%d  %d  <%b> %b\n" % (date, message.number, message.size, message.sender, mark)
     for channel, recipient in message.recipients:
         yield b"%b\t%b\t%b\n" % (b"  done" if recipient.done else b"", channel.encode(), recipient.address)
-
-
-def _fatal(program: str, error: OSError) -> int:
-    sys.stderr.write(f"{program}: fatal: unable to read the queue: {words_of(error)}\n")
-    return 111

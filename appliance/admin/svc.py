@@ -18,6 +18,7 @@ from pathlib import Path
 from appliance.admin import checkout, supervisor
 from appliance.admin.supervisor import Life, Refusal, Unreachable
 from appliance.formats.outcome import Temporary
+from appliance.system import endings
 from appliance.system.errors import words_of
 from appliance.system.place import Place
 
@@ -73,19 +74,16 @@ def svok(argv: list[str], environ: Mapping[str, str]) -> int:
     """svok SERVICE: 0 if somebody looks after it, 100 if not, 111 if that cannot be told."""
     place = Place.from_environ(checkout.completed(environ))
     if len(argv) != 1:
-        sys.stderr.write("svok: usage: svok dir\n")
-        return 100
+        return endings.usage("svok dir")
     try:
         _daemon(place, argv[0])
     except OSError as error:
         if error.filename != argv[0] and error.errno in (errno.ENOENT, errno.ENXIO):
             return 100
         doing = f"chdir to {argv[0]}" if error.filename == argv[0] else "open supervise/ok"
-        sys.stderr.write(f"svok: fatal: unable to {doing}: {words_of(error)}\n")
-        return 111
+        return endings.fatal("svok", 111, f"unable to {doing}: {words_of(error)}")
     except Temporary as refused:
-        sys.stderr.write(f"svok: fatal: {refused.sentence}\n")
-        return 111
+        return endings.refused("svok", refused)
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from appliance.formats import tcpto
 from appliance.system import privileges
+from appliance.system.endings import fatal
 from appliance.system.errors import words_of
 from appliance.system.place import Place
 
@@ -33,10 +34,7 @@ def ok(argv: list[str], environ: Mapping[str, str]) -> int:
             for path, width in _tables(environ):
                 _clear(path, tcpto.empty_table(width))
     except OSError as error:
-        sys.stderr.write(
-            f"qmail-tcpok: fatal: unable to write {error.filename or 'tcpto'}: {words_of(error)}\n"
-        )
-        return 111
+        return fatal("qmail-tcpok", 111, f"unable to write {error.filename or 'tcpto'}: {words_of(error)}")
     return 0
 
 

@@ -13,8 +13,8 @@ from appliance.formats.aliases import compile_aliases, compile_include
 from appliance.formats.cdb import make_cdb
 from appliance.formats.outcome import Temporary
 from appliance.inject.completion import read_completion
-from appliance.inject.endings import ended, usage
 from appliance.inject.tables import replace
+from appliance.system.endings import ended, usage
 from appliance.system.errors import words_of
 from appliance.system.place import Place
 

@@ -12,8 +12,8 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from appliance.inject.endings import fatal
 from appliance.inject.forward import send_on
+from appliance.system.endings import fatal, usage
 from appliance.system.errors import may_pass
 
 _STOP_HERE = 99
@@ -26,7 +26,7 @@ class _Undecided(Exception):
 def bouncesaying(argv: list[str], environ: Mapping[str, str]) -> int:
     """bouncesaying(1): 100 with the words, 0 or 111."""
     if not argv:
-        return _usage("bouncesaying error [ program [ arg ... ] ]")
+        return usage("bouncesaying error [ program [ arg ... ] ]")
     try:
         if len(argv) > 1 and not _agrees(argv[1:]):
             return 0
@@ -39,7 +39,7 @@ def bouncesaying(argv: list[str], environ: Mapping[str, str]) -> int:
 def except_(argv: list[str], environ: Mapping[str, str]) -> int:
     """except(1): 100 if the program ends with 0, else 0 or 111."""
     if not argv:
-        return _usage("except program [ arg ... ]")
+        return usage("except program [ arg ... ]")
     try:
         return 100 if _agrees(argv) else 0
     except _Undecided as reason:
@@ -49,7 +49,7 @@ def except_(argv: list[str], environ: Mapping[str, str]) -> int:
 def condredirect(argv: list[str], environ: Mapping[str, str]) -> int:
     """condredirect(1): 99 once the message is sent on, else 0 or 111."""
     if len(argv) < 2:
-        return _usage("condredirect newaddress program [ arg ... ]")
+        return usage("condredirect newaddress program [ arg ... ]")
     try:
         if not _agrees(argv[1:]):
             return 0
@@ -75,8 +75,3 @@ def _agrees(command: list[str]) -> bool:
     if os.WEXITSTATUS(status) == 111:
         raise _Undecided("temporary child error")
     return status == 0
-
-
-def _usage(words: str) -> int:
-    sys.stderr.write(f"{words.partition(' ')[0]}: usage: {words}\n")
-    return 100

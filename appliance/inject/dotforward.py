@@ -17,8 +17,8 @@ from appliance.formats.forwardlist import Completion, Entry, lines_of, read_entr
 from appliance.formats.outcome import FormatError, Permanent, Temporary
 from appliance.inject.commands import pipe_through
 from appliance.inject.completion import read_completion
-from appliance.inject.endings import refused, say
 from appliance.inject.forward import hand_in
+from appliance.system.endings import refused, say
 from appliance.system.errors import words_of
 from appliance.system.place import Place
 

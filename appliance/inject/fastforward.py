@@ -17,8 +17,8 @@ from appliance.formats.envelope import Envelope
 from appliance.formats.forwardtable import ORDERS, OWNER, find, parse_orders
 from appliance.formats.outcome import FormatError, Permanent, Temporary
 from appliance.inject.commands import run_order
-from appliance.inject.endings import refused, say
 from appliance.inject.forward import hand_in
+from appliance.system.endings import refused, say
 from appliance.system.errors import words_of
 
 USAGE = "fastforward: usage: fastforward [ -nNpP ] data.cdb\n"

@@ -4,8 +4,8 @@ import contextlib
 import os
 import signal
 
-from appliance.inject.endings import fatal
 from appliance.inject.input import close_other_end
+from appliance.system.endings import fatal
 from appliance.system.errors import words_of
 from appliance.system.files import write_all
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from appliance.formats.header import Field, fields, split_written
 from appliance.formats.moment import Moment, format_iso, parse_moment
 from appliance.formats.readable import format_readable, format_received_line
-from appliance.inject.endings import ended, put
 from appliance.inject.input import read_header, read_input
+from appliance.system.endings import ended, put
 
 
 def header(argv: list[str], environ: Mapping[str, str]) -> int:

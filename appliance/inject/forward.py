@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import Permanent, Temporary
-from appliance.inject.endings import fatal, refused
 from appliance.queue.client import queue_of
+from appliance.system.endings import fatal, refused
 from appliance.system.place import Place
 
 

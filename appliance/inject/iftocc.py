@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from appliance.formats.header import fields
 from appliance.formats.mailboxes import addresses, parse_mailboxes
-from appliance.inject.endings import ended
 from appliance.inject.input import read_header
+from appliance.system.endings import ended
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:

@@ -18,11 +18,11 @@ from appliance.formats.newheader import Additions, NewHeader
 from appliance.formats.outcome import Temporary
 from appliance.formats.rewriting import Rewriting
 from appliance.inject.completion import followed_lists, lines_of, unable_to_read
-from appliance.inject.endings import ended, put, say
 from appliance.inject.header import User
 from appliance.inject.input import close_other_end, read_input
 from appliance.queue.client import queue_of
 from appliance.system.control import Control
+from appliance.system.endings import ended, put, say
 from appliance.system.place import Place
 from appliance.system.rewriting import read_rewriting
 

@@ -15,8 +15,8 @@ from appliance.formats.composed import name_of, parse_composed
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import FormatError, Permanent, Temporary
 from appliance.formats.token822 import Token, parse_tokens, unquote
-from appliance.inject.endings import fatal
 from appliance.queue.client import queue_of
+from appliance.system.endings import fatal
 from appliance.system.place import Place
 
 _NOTICE = b"""\

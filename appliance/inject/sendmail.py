@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from appliance.inject import inject
-from appliance.inject.endings import fatal
+from appliance.system.endings import fatal
 from appliance.system.place import Place
 
 USAGE = "sendmail: usage: sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]\n"

@@ -15,8 +15,8 @@ from appliance.formats.cdb import Cdb, make_cdb
 from appliance.formats.forwardtable import compile_forward, compile_list, format_forward, format_list
 from appliance.formats.mailnames import compile_names
 from appliance.formats.outcome import FormatError, Permanent, Temporary
-from appliance.inject.endings import ended, put, usage
 from appliance.inject.input import read_input
+from appliance.system.endings import ended, put, usage
 from appliance.system.errors import words_of
 from appliance.system.files import write_all
 

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from appliance.formats.maildirsize import Usage
+from appliance.formats.outcome import Temporary
 from appliance.mailbox import maildir, quota
 from appliance.mailbox.mbox import FROM
+from appliance.system.endings import fatal, refused, usage
 from appliance.system.errors import words_of
 
 Program = Callable[[list[str], Mapping[str, str]], int]
@@ -31,10 +33,6 @@ _LINES_SHOWN = 60
 _PRINTABLE = re.compile(r"[^ -~]")
 
 
-class _Failed(Exception):
-    """Why nothing was done, in qmail's words."""
-
-
 class _Message(NamedTuple):
     when: float
     path: Path
@@ -43,14 +41,13 @@ class _Message(NamedTuple):
 def maildirmake(argv: list[str], environ: Mapping[str, str]) -> int:
     """maildirmake(1)."""
     if not argv:
-        sys.stderr.write("maildirmake: usage: maildirmake name\n")
-        return 100
+        return usage("maildirmake name")
     os.umask(0o077)
     for folder in ("", "/tmp", "/new", "/cur"):
         try:
             os.mkdir(argv[0] + folder, 0o700)
         except OSError as error:
-            return _fatal("maildirmake", f"unable to mkdir {argv[0]}{folder}: {words_of(error)}")
+            return fatal("maildirmake", 111, f"unable to mkdir {argv[0]}{folder}: {words_of(error)}")
     return 0
 
 
@@ -59,8 +56,8 @@ def maildir2mbox(argv: list[str], environ: Mapping[str, str]) -> int:
     os.umask(0o077)
     try:
         _move(environ)
-    except _Failed as reason:
-        return _fatal("maildir2mbox", str(reason))
+    except Temporary as reason:
+        return refused("maildir2mbox", reason)
     return 0
 
 
@@ -85,19 +82,14 @@ def maildirwatch(argv: list[str], environ: Mapping[str, str]) -> int:
         try:
             _enter(environ)
             lines = [_summary(message) for message in _messages("new")[:_LINES_SHOWN]]
-        except _Failed as reason:
-            return _fatal("maildirwatch", str(reason))
+        except Temporary as reason:
+            return refused("maildirwatch", reason)
         sys.stdout.write(_CLEAR + "".join(lines or ["You have no new mail.\n"]))
         sys.stdout.flush()
         try:
             time.sleep(_LOOK_S)
         except KeyboardInterrupt:
             return 0
-
-
-def _fatal(program: str, sentence: str) -> int:
-    sys.stderr.write(f"{program}: fatal: {sentence}\n")
-    return 111
 
 
 def _read_with(reader: str, argv: list[str], environ: Mapping[str, str]) -> int:
@@ -107,7 +99,7 @@ def _read_with(reader: str, argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         os.execvpe(reader, [reader, *argv], dict(environ))
     except OSError as error:
-        return _fatal(reader, f"unable to run {reader}: {words_of(error)}")
+        return fatal(reader, 111, f"unable to run {reader}: {words_of(error)}")
 
 
 # -- the Maildir ---------------------------------------------------------------------------------
@@ -118,12 +110,12 @@ def _enter(environ: Mapping[str, str]) -> None:
     try:
         os.chdir(folder)
     except OSError as error:
-        raise _Failed(f"unable to chdir to {folder}: {words_of(error)}") from error
+        raise Temporary(f"unable to chdir to {folder}: {words_of(error)}") from error
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
     if name not in environ:
-        raise _Failed(f"{name} not set")
+        raise Temporary(f"{name} not set")
     return environ[name]
 
 
@@ -139,7 +131,7 @@ def _messages(*folders: str) -> list[_Message]:
                     if not entry.name.startswith(".")
                 ]
         except OSError as error:
-            raise _Failed(f"unable to scan $MAILDIR/{folder}: {words_of(error)}") from error
+            raise Temporary(f"unable to scan $MAILDIR/{folder}: {words_of(error)}") from error
     return sorted(found)
 
 
@@ -181,7 +173,7 @@ def _move(environ: Mapping[str, str]) -> None:
             os.fsync(new.fileno())
             os.rename(temporary, box)
         except OSError as error:
-            raise _Failed(f"unable to move {temporary} to {box}: {words_of(error)}") from error
+            raise Temporary(f"unable to move {temporary} to {box}: {words_of(error)}") from error
     gone = Usage()
     for message in messages:
         try:
@@ -202,7 +194,7 @@ def _locked(box: str) -> BinaryIO:
         stream = open(box, "ab")  # noqa: SIM115 - the caller closes it
         fcntl.flock(stream, fcntl.LOCK_EX)
     except OSError as error:
-        raise _Failed(f"unable to lock {box}: {words_of(error)}") from error
+        raise Temporary(f"unable to lock {box}: {words_of(error)}") from error
     return stream
 
 
@@ -211,7 +203,7 @@ def _opened(path: str | Path, mode: str, verb: str) -> BinaryIO:
         stream: BinaryIO = open(path, mode)  # type: ignore[assignment]  # noqa: SIM115 - the same
     except OSError as error:
         shown = f"$MAILDIR/{path}" if isinstance(path, Path) else path
-        raise _Failed(f"unable to {verb} {shown}: {words_of(error)}") from error
+        raise Temporary(f"unable to {verb} {shown}: {words_of(error)}") from error
     return stream
 
 
@@ -221,7 +213,7 @@ def _write(new: BinaryIO, name: str, pieces: Iterator[bytes]) -> None:
             new.write(piece)
         new.flush()
     except OSError as error:
-        raise _Failed(f"unable to write to {name}: {words_of(error)}") from error
+        raise Temporary(f"unable to write to {name}: {words_of(error)}") from error
 
 
 def _as_mbox(message: _Message, stream: BinaryIO) -> Iterator[bytes]:

@@ -9,11 +9,11 @@ import os
 import re
 import select
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from appliance.formats.recorded import format_end, format_packet
+from appliance.system.endings import fatal, usage
 from appliance.system.errors import words_of
 
 _BLOCK = 256
@@ -48,7 +48,7 @@ def fixcrio(argv: list[str], environ: Mapping[str, str]) -> int:
 def argv0(argv: list[str], environ: Mapping[str, str]) -> int:
     """argv0 realname name [ arg ... ]: become the program realname, which is called by the name."""
     if len(argv) < 2:
-        return _wrong("argv0 realname program [ arg ... ]")
+        return usage("argv0 realname program [ arg ... ]")
     return _become("argv0", argv[0], argv[1:], environ)
 
 
@@ -68,7 +68,7 @@ def _fixing_cr() -> Filter:
 def _between(name: str, argv: list[str], environ: Mapping[str, str], filters: tuple[Filter, Filter]) -> int:
     """Become the program, its descriptors 0 and 1 pipes to a child that carries and filters."""
     if not argv:
-        return _wrong(f"{name} program [ arg ... ]")
+        return usage(f"{name} program [ arg ... ]")
     doing = "create pipe"
     try:
         to_program, from_program = os.pipe(), os.pipe()
@@ -81,8 +81,7 @@ def _between(name: str, argv: list[str], environ: Mapping[str, str], filters: tu
         os.dup2(to_program[0], 0)
         os.dup2(from_program[1], 1)
     except OSError as error:
-        sys.stderr.write(f"{name}: fatal: unable to {doing}: {words_of(error)}\n")
-        return 111
+        return fatal(name, 111, f"unable to {doing}: {words_of(error)}")
     return _become(name, argv[0], argv, environ)
 
 
@@ -138,10 +137,4 @@ def _become(name: str, path: str, argv: list[str], environ: Mapping[str, str]) -
         os.execvpe(path, argv, environ)
     except (OSError, ValueError) as error:  # ValueError: a program without a name
         reason = words_of(error) if isinstance(error, OSError) else "file does not exist"
-        sys.stderr.write(f"{name}: fatal: unable to run {path}: {reason}\n")
-        return 111
-
-
-def _wrong(usage: str) -> int:
-    sys.stderr.write(f"{usage.partition(' ')[0]}: usage: {usage}\n")
-    return 100
+        return fatal(name, 111, f"unable to run {path}: {reason}")

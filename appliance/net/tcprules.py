@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from appliance.formats.cdb import Cdb
 from appliance.formats.outcome import FormatError
 from appliance.formats.tcprules import compile_rules, lookup
+from appliance.system.endings import fatal, usage
 from appliance.system.errors import words_of
 from appliance.system.files import write_all
 
@@ -17,7 +18,7 @@ from appliance.system.files import write_all
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """tcprules: 0, 100 for a line that is no rule, 111 if the files cannot be written."""
     if len(argv) != 2:
-        return _fatal("tcprules", 100, "usage: tcprules rules.cdb rules.tmp")
+        return usage("tcprules rules.cdb rules.tmp")
     cdb, temporary = argv
     doing = f"create {temporary}"
     try:
@@ -33,34 +34,28 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         doing = f"move {temporary} to {cdb}"
         os.rename(temporary, cdb)
     except FormatError as error:
-        return _fatal("tcprules", 100, str(error))
+        return fatal("tcprules", 100, str(error))
     except OSError as error:
-        return _fatal("tcprules", 111, f"unable to {doing}: {words_of(error)}")
+        return fatal("tcprules", 111, f"unable to {doing}: {words_of(error)}")
     return 0
 
 
 def check(argv: list[str], environ: Mapping[str, str]) -> int:
     """tcprulescheck RULES.CDB: what tcpserver would do with the client in TCPREMOTEIP, HOST and INFO."""
     if len(argv) != 1:
-        return _fatal("tcprulescheck", 100, "usage: tcprulescheck rules.cdb")
+        return usage("tcprulescheck rules.cdb")
     try:
         with open(argv[0], "rb") as stream:
             cdb = Cdb(stream.read())
         known = (environ.get("TCPREMOTEHOST"), environ.get("TCPREMOTEINFO"))
         rule = lookup(cdb, environ.get("TCPREMOTEIP", "0.0.0.0"), *known)
     except OSError as error:
-        return _fatal("tcprulescheck", 111, f"unable to open {argv[0]}: {words_of(error)}")
+        return fatal("tcprulescheck", 111, f"unable to open {argv[0]}: {words_of(error)}")
     except FormatError as error:
-        return _fatal("tcprulescheck", 111, f"unable to read {argv[0]}: {error}")
+        return fatal("tcprulescheck", 111, f"unable to read {argv[0]}: {error}")
     lines = ["default:"] if rule is None else [f"rule {rule.key}:"]
     if rule is not None and rule.allow:
         lines += [f"set environment variable {name}={value}" for name, value in rule.environment.items()]
     lines.append("allow connection" if rule is None or rule.allow else "deny connection")
     sys.stdout.buffer.write(b"".join(os.fsencode(line) + b"\n" for line in lines))
     return 0
-
-
-def _fatal(program: str, code: int, sentence: str) -> int:
-    words = sentence if sentence.startswith("usage") else f"fatal: {sentence}"
-    sys.stderr.buffer.write(os.fsencode(f"{program}: {words}\n"))
-    return code

@@ -9,7 +9,7 @@ Undeliverable messages bounce; two weeks is how long a host may stay away.
 from collections.abc import Mapping
 
 from appliance.serial import maildirserial
-from appliance.serial.endings import usage
+from appliance.system.endings import usage
 
 LIFETIME_S = 14 * 24 * 3600
 SMTP_PORT = "25"

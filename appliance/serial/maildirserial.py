@@ -23,7 +23,7 @@ from appliance.formats.outcome import Report, Temporary, Verdict
 from appliance.formats.stored import ReportBuffer, parse_delivered_to
 from appliance.mailbox import maildir
 from appliance.serial.bounce import Office
-from appliance.serial.endings import Failed, fatal, usage
+from appliance.system.endings import fatal, refused, usage
 from appliance.system.errors import words_of
 from appliance.system.place import Place
 
@@ -55,14 +55,12 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         os.chdir(folder)
     except OSError as error:
-        return fatal("maildirserial", f"unable to chdir to {folder}: {words_of(error)}")
+        return fatal("maildirserial", 111, f"unable to chdir to {folder}: {words_of(error)}")
     try:
         office = Office(Place.from_environ(environ), environ, os.fsencode(prefix))
         return _Round(_Orders("-b" in given, lifetime, os.fsencode(prefix), client), office).run()
-    except Failed as reason:
-        return fatal("maildirserial", reason)
     except Temporary as reason:
-        return fatal("maildirserial", reason.sentence)
+        return refused("maildirserial", reason)
 
 
 class _Round:
@@ -84,7 +82,7 @@ class _Round:
             if self._code == _NO_MEANING:
                 return _NO_MEANING
             if not starts:
-                raise Failed("making no progress, giving up")
+                raise Temporary("making no progress, giving up")
         return 111 if self._dead else 0
 
     def _reports(self, names: list[bytes]) -> Iterator[tuple[bytes, Report]]:
@@ -97,7 +95,7 @@ class _Round:
             try:
                 child = subprocess.Popen(self._orders.client, stdin=given, stdout=subprocess.PIPE, bufsize=0)
             except OSError as error:
-                fatal("maildirserial", f"unable to run {self._orders.client[0]}: {words_of(error)}")
+                fatal("maildirserial", 111, f"unable to run {self._orders.client[0]}: {words_of(error)}")
                 return
         buffer = ReportBuffer()
         with child:
@@ -105,7 +103,7 @@ class _Round:
             while block := os.read(child.stdout.fileno(), _BLOCK):
                 yield from buffer.receive(block)
         if child.returncode < 0:
-            raise Failed("client crashed")
+            raise Temporary("client crashed")
         self._code = child.returncode
 
     def _settle(self, name: bytes, report: Report) -> bool:
@@ -159,7 +157,7 @@ def _scan() -> list[bytes]:
             with os.scandir(folder) as entries:
                 found += [(entry.stat().st_mtime, entry.path) for entry in entries if entry.name[:1] != b"."]
         except OSError as error:
-            raise Failed(f"unable to scan {folder.decode()}: {words_of(error)}") from error
+            raise Temporary(f"unable to scan {folder.decode()}: {words_of(error)}") from error
     return [name for _, name in sorted(found)]
 
 

@@ -14,11 +14,11 @@ from typing import BinaryIO
 
 from appliance.formats.envelope import Envelope
 from appliance.formats.netstring import NetstringBuffer
-from appliance.formats.outcome import FormatError
+from appliance.formats.outcome import FormatError, Temporary
 from appliance.protocols.qmtp_client import QmtpClient
 from appliance.protocols.response import RESPONSE_LIMIT, parse_response
-from appliance.serial.endings import Failed, fatal, usage
 from appliance.serial.wire import Wire, is_sayable, names, open_message, read_block, read_head, report
+from appliance.system.endings import fatal, refused, usage
 
 READ_S = 3600.0
 WRITE_S = 73.0
@@ -35,10 +35,10 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     peer = os.fsencode(environ.get("TCPREMOTEIP", ""))
     try:
         _exchange(os.fsencode(argv[0]), peer + b" said: " if peer else b"")
-    except Failed as reason:
-        return fatal("serialqmtp", reason)
+    except Temporary as reason:
+        return refused("serialqmtp", reason)
     except FormatError:
-        return fatal("serialqmtp", _VIOLATION)
+        return fatal("serialqmtp", 111, _VIOLATION)
     return 0
 
 
@@ -60,7 +60,7 @@ def _exchange(prefix: bytes, where: bytes) -> None:
 
 def _report(awaited: deque[bytes], content: bytes, where: bytes) -> None:
     if not awaited:
-        raise Failed(_VIOLATION)
+        raise Temporary(_VIOLATION)
     answer = parse_response(content)
     text = where + answer.text.removesuffix(b"\n")
     report(awaited.popleft(), answer._replace(text=text))

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from getopt import GetoptError, getopt
 
-from appliance.serial.endings import fatal, usage
+from appliance.system.endings import fatal, usage
 from appliance.system.errors import words_of
 
 
@@ -31,9 +31,9 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         doing = "lock"
         fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if given.get("n") else 0))
     except OSError as error:
-        return 0 if given.get("x") else fatal("setlock", f"unable to {doing} {path}: {words_of(error)}")
+        return 0 if given.get("x") else fatal("setlock", 111, f"unable to {doing} {path}: {words_of(error)}")
     os.set_inheritable(lock, True)  # it is ours as long as anybody has it open
     try:
         os.execvpe(command[0], command, dict(environ))
     except OSError as error:
-        return fatal("setlock", f"unable to run {command[0]}: {words_of(error)}")
+        return fatal("setlock", 111, f"unable to run {command[0]}: {words_of(error)}")

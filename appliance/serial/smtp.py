@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 from appliance.formats.address import quote
-from appliance.formats.outcome import FormatError, Report
+from appliance.formats.outcome import FormatError, Report, Temporary
 from appliance.formats.stored import Stored
 from appliance.protocols.reply import NO_CODE, Reply, ReplyBuffer
 from appliance.protocols.transparency import Transparency
-from appliance.serial.endings import Failed, fatal, usage
 from appliance.serial.wire import Wire, is_sayable, names, open_message, read_block, read_head, report
+from appliance.system.endings import refused, usage
 
 READ_S = 81.0
 WRITE_S = 73.0
@@ -37,8 +37,8 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
             with open_message(name) as stream:
                 session.take(name, stream, os.fsencode(argv[0]))
         session.quit()
-    except Failed as reason:
-        return fatal("serialsmtp", reason)
+    except Temporary as reason:
+        return refused("serialsmtp", reason)
     return 0
 
 
@@ -53,10 +53,10 @@ class _Session:
         self._is_fresh = True  # no message was begun: nothing to be reset
 
     def greet(self) -> None:
-        """Say who we are; Failed if we are not welcome."""
+        """Say who we are; Temporary if we are not welcome."""
         if self._reply().code != 220:
             self.quit()
-            raise Failed("connected but greeting failed")
+            raise Temporary("connected but greeting failed")
         answer = self._ask(b"EHLO %b\r\n" % self._helo)
         if answer.code == 250:
             self._is_pipelining = any(
@@ -64,7 +64,7 @@ class _Session:
             )
         elif self._ask(b"HELO %b\r\n" % self._helo).code != 250:
             self.quit()
-            raise Failed("connected but my name was rejected")
+            raise Temporary("connected but my name was rejected")
 
     def take(self, name: bytes, stream: BinaryIO, prefix: bytes) -> None:
         """Send one message and report on it; one that is not for the prefix is passed over."""
@@ -109,7 +109,7 @@ class _Session:
             if answer.code >= 400:
                 refusal = refusal or _unless_reset(command, answer)
             elif refusal is not None:
-                raise Failed(_VIOLATION)
+                raise Temporary(_VIOLATION)
         return refusal
 
     def _send_text(self, stream: BinaryIO) -> None:
@@ -137,26 +137,26 @@ class _Session:
             try:
                 self._replies += self._buffer.receive(self._wire.read())
             except FormatError:
-                raise Failed(_VIOLATION) from None
+                raise Temporary(_VIOLATION) from None
         reply = self._replies.popleft()
         if reply.code == NO_CODE:
-            raise Failed(_VIOLATION)
+            raise Temporary(_VIOLATION)
         return reply
 
 
 def _unless_reset(command: bytes, refusal: Reply) -> Reply:
     """Whoever refuses RSET may still have the last message's recipients."""
     if command is _RSET:
-        raise Failed(_VIOLATION)
+        raise Temporary(_VIOLATION)
     return refusal
 
 
 def _check_last_line(stream: BinaryIO) -> None:
-    """Failed for a text that SMTP cannot end, before a word of it is said."""
+    """Temporary for a text that SMTP cannot end, before a word of it is said."""
     begin = stream.tell()
     end = stream.seek(0, os.SEEK_END)
     if end > begin:
         stream.seek(end - 1)
         if stream.read(1) != b"\n":
-            raise Failed("SMTP cannot transfer messages with partial final lines")
+            raise Temporary("SMTP cannot transfer messages with partial final lines")
     stream.seek(begin)

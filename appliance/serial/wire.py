@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from appliance.formats.address import check_address
-from appliance.formats.outcome import FormatError, Report, Verdict
+from appliance.formats.outcome import FormatError, Report, Temporary, Verdict
 from appliance.formats.stored import Stored, format_report, parse_stored
-from appliance.serial.endings import Failed
 from appliance.system.errors import words_of
 
 READ, WRITE = 6, 7
@@ -25,7 +24,7 @@ class Wire:
             for descriptor in (READ, WRITE):
                 os.set_blocking(descriptor, False)
         except OSError as error:
-            raise Failed(f"unable to use descriptors 6 and 7: {words_of(error)}") from error
+            raise Temporary(f"unable to use descriptors 6 and 7: {words_of(error)}") from error
 
     def wait(self, *, reading: bool, writing: bool, seconds: float) -> tuple[bool, bool]:
         """Whether it can be read and whether it can be written, once one of both is wanted and true."""
@@ -36,17 +35,17 @@ class Wire:
             poll.register(WRITE, select.POLLOUT)
         ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
         if not ready:
-            raise Failed(f"network {'write' if writing else 'read'} error: {TIMED_OUT}")
+            raise Temporary(f"network {'write' if writing else 'read'} error: {TIMED_OUT}")
         return READ in ready, WRITE in ready
 
     def read(self) -> bytes:
-        """What has come; Failed at its end. Only when it can be read."""
+        """What has come; Temporary at its end. Only when it can be read."""
         try:
             received = os.read(READ, BLOCK)
         except OSError as error:
-            raise Failed(f"network read error: {words_of(error)}") from error
+            raise Temporary(f"network read error: {words_of(error)}") from error
         if not received:
-            raise Failed("network read error: end of file")
+            raise Temporary("network read error: end of file")
         return received
 
     def write(self, block: bytes) -> int:
@@ -56,7 +55,7 @@ class Wire:
         except BlockingIOError:
             return 0
         except OSError as error:
-            raise Failed(f"network write error: {words_of(error)}") from error
+            raise Temporary(f"network write error: {words_of(error)}") from error
 
     def write_all(self, block: bytes, seconds: float) -> None:
         """Write every byte, waiting for the peer to take them."""
@@ -74,7 +73,7 @@ def names() -> Iterator[bytes]:
             *whole, held = (held + block).split(b"\0")
             yield from whole
     except OSError as error:
-        raise Failed(f"unable to read input: {words_of(error)}") from error
+        raise Temporary(f"unable to read input: {words_of(error)}") from error
 
 
 def open_message(name: bytes) -> BinaryIO:
@@ -82,7 +81,7 @@ def open_message(name: bytes) -> BinaryIO:
     try:
         return open(name, "rb")
     except OSError as error:
-        raise Failed(f"unable to open {os.fsdecode(name)}: {words_of(error)}") from error
+        raise Temporary(f"unable to open {os.fsdecode(name)}: {words_of(error)}") from error
 
 
 def read_head(stream: BinaryIO, prefix: bytes) -> Stored | None:
@@ -90,7 +89,7 @@ def read_head(stream: BinaryIO, prefix: bytes) -> Stored | None:
     try:
         stored = parse_stored(stream.readline(), stream.readline())
     except OSError as error:
-        raise Failed(f"unable to read file: {words_of(error)}") from error
+        raise Temporary(f"unable to read file: {words_of(error)}") from error
     if stored is None or not stored.recipient.startswith(prefix):
         return None
     return stored._replace(recipient=stored.recipient[len(prefix) :])
@@ -118,4 +117,4 @@ def read_block(stream: BinaryIO) -> bytes:
     try:
         return stream.read(BLOCK)
     except OSError as error:
-        raise Failed(f"unable to read file: {words_of(error)}") from error
+        raise Temporary(f"unable to read file: {words_of(error)}") from error

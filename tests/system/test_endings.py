@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.formats.outcome import Permanent, Temporary
-from appliance.inject.endings import ended, fatal, put, refused, usage
+from appliance.system.endings import ended, fatal, put, refused, usage
 
 
 def test_a_sentence_is_said_byte_for_byte(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
