@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.formats.envelope import Envelope
@@ -166,7 +166,7 @@ def test_an_unknown_option_is_answered_with_the_usage(capsys: pytest.CaptureFixt
     assert f"dot-forward: illegal option -- x\n{dotforward.USAGE}" == capsys.readouterr().err
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=60) | st.text('ab@,:;<>()"\\|/ .\n#', max_size=40).map(str.encode))
 def test_any_file_is_answered(tmp_path: Path, text: bytes) -> None:
     with contextlib.suppress(FileExistsError):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.formats.cdb import make_cdb
@@ -183,7 +183,7 @@ def test_without_a_table_it_tells_its_usage(capsys: pytest.CaptureFixture[str], 
     assert capsys.readouterr().err.endswith(fastforward.USAGE)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda tail: bytes(2048) + tail))
 def test_any_table_is_answered(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "t").write_bytes(content)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.__main__ import Main
@@ -107,7 +107,7 @@ def test_a_message_that_cannot_be_read_is_told(
     assert f"{name}: fatal: unable to read input: file descriptor not open\n" == capsys.readouterr().err
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 @given(st.binary(max_size=100), st.sampled_from([b"Date: ", b"Received: ", b"Subject: ", b""]))
 def test_any_message_is_shown(show: Show, text: bytes, name: bytes) -> None:
     for program, _ in PROGRAMS:

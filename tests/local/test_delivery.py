@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.formats.envelope import Envelope
@@ -234,7 +234,6 @@ def test_a_query_for_a_home_that_is_missing_cannot_tell(home: Path) -> None:
 
 
 @given(content=st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_as_a_qmail_file_end_in_a_report(home: Path, content: bytes) -> None:
     (home / ".qmail").write_bytes(content)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.formats.outcome import Verdict
@@ -155,7 +155,7 @@ _LINE = st.one_of(
 
 
 @given(lines=st.lists(_LINE.filter(lambda line: line[:1] != b"|"), max_size=6), executable=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_qmail_file_is_delivered_by_or_answered(
     queue: QueueEnd, home: Path, lines: list[bytes], executable: bool
 ) -> None:

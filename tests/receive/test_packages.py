@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.formats.envelope import Envelope
@@ -272,7 +272,6 @@ def test_an_answer_means_what_the_reply_does(code: int, answer: bytes) -> None:
     assert answer == format_answer(reply(code, b"text"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([Qmtp, Qmqp]),
     st.lists(

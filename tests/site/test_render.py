@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.accounts.table import parse_table
@@ -369,7 +369,7 @@ def test_mail_ends_where_the_site_says(address: str, ends: list[bytes]) -> None:
 names = st.text(alphabet="ab-", min_size=1, max_size=4).filter(lambda name: name[0] != "-")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(
     mailboxes=st.sets(names, max_size=4),
     aliases=st.sets(names, max_size=4),
