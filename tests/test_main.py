@@ -86,9 +86,10 @@ def test_launchers_want_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert (100, "usage: launchers FOLDER\n") == (run(["launchers"], {}), capsys.readouterr().err)
 
 
-def test_a_daemon_leaves_its_output_open_a_moment_longer_than_itself() -> None:
-    daemon = "import sys; from appliance import __main__ as m; m.main_of = lambda name: lambda *_: 0; "
-    program = [sys.executable, "-c", f"{daemon}sys.exit(m.run(['send'], {{}}))"]
+def test_a_daemon_leaves_its_output_open_a_moment_longer_than_itself_however_long_it_takes_to_end() -> None:
+    slow = "import atexit, sys, time; atexit.register(time.sleep, 0.3); "
+    daemon = "from appliance import __main__ as m; m.main_of = lambda name: lambda *_: 0; "
+    program = [sys.executable, "-c", f"{slow}{daemon}sys.exit(m.run(['send'], {{}}))"]
 
     with subprocess.Popen(program, stdout=subprocess.PIPE) as running:
         assert running.stdout
