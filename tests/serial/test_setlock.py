@@ -2,8 +2,13 @@
 
 import fcntl
 import subprocess
+from pathlib import Path
 
 from tests.support.serial_rig import SerialRig
+from tests.support.waiting import wait_for
+
+LOCKS = Path("/proc/locks")
+"""Who has a lock, and behind `->` who waits for it (proc(5))."""
 
 
 def test_the_program_runs_under_the_lock_and_gives_its_code(rig: SerialRig) -> None:
@@ -25,6 +30,7 @@ def test_a_lock_that_somebody_holds_is_waited_for_or_not(rig: SerialRig) -> None
             env=rig.environ,
             stdout=subprocess.PIPE,
         )
+        wait_for(lambda: f"-> FLOCK  ADVISORY  WRITE {waiting.pid} " in LOCKS.read_text())
 
     assert 111 == at_once.returncode
     assert "setlock: fatal: unable to lock lock: temporary failure\n" == at_once.stderr

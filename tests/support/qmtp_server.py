@@ -51,6 +51,7 @@ class QmtpServer(socketserver.ThreadingTCPServer):
         self.open: set[socket.socket] = set()
         self.changed = threading.Condition()
         self.leave_after = leave_after
+        self.is_closed = False
         self._responses = responses or {}
         self._says = says
         self._hold = hold
@@ -66,6 +67,7 @@ class QmtpServer(socketserver.ThreadingTCPServer):
         """Stop serving; whoever is connected is cut off."""
         self.go_on()
         self.shutdown()
+        self.is_closed = True  # for who has connected, but whose thread has not begun
         self.cut()
         self.server_close()
 
@@ -81,12 +83,12 @@ class QmtpServer(socketserver.ThreadingTCPServer):
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def wait_until_left(self, patience_s: float = 20.0) -> bool:
+    def wait_until_left(self, patience_s: float = 60.0) -> bool:
         """Whether nobody is connected any more."""
         with self.changed:
             return self.changed.wait_for(lambda: not self.open, patience_s)
 
-    def wait_for_packages(self, number: int, patience_s: float = 20.0) -> list[Package]:
+    def wait_for_packages(self, number: int, patience_s: float = 60.0) -> list[Package]:
         """The packages, as soon as there are that many, or as many as came in time."""
         with self.changed:
             self.changed.wait_for(lambda: len(self.packages) >= number, patience_s)
@@ -104,7 +106,7 @@ class QmtpServer(socketserver.ThreadingTCPServer):
     def response_to(self, package: Package) -> bytes:
         """All that is said of a package."""
         if self._hold is not None:
-            self._hold.wait(30)
+            self._hold.wait()
         if self._says is not None:
             return self._says
         words = [self._responses.get(recipient, USUAL).encode() for recipient in package.recipients]
@@ -139,6 +141,8 @@ class _Session(socketserver.BaseRequestHandler):
             server.connections += 1
             server.open.add(connection)
             server.most_at_once = max(server.most_at_once, len(server.open))
+            if server.is_closed:
+                return
         with contextlib.suppress(OSError), connection.makefile("rb") as stream:
             while (package := server.read_package(stream)) is not None:
                 with server.changed:

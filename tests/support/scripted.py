@@ -1,12 +1,12 @@
 """Owns a server that says its lines whatever it hears: a greeting, then a line for each of the client's."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 
-@contextmanager
+@contextlib.contextmanager
 def scripted(*replies: bytes) -> Iterator[int]:
     """The port of loopback on which one client is answered; the connection ends with the last reply."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -15,17 +15,16 @@ def scripted(*replies: bytes) -> Iterator[int]:
         try:
             yield listener.getsockname()[1]
         finally:
-            listener.close()
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
             thread.join(5)
 
 
 def _serve(listener: socket.socket, replies: tuple[bytes, ...]) -> None:
-    try:
+    with contextlib.suppress(OSError):  # nobody came, or he left before the end
         connection, _ = listener.accept()
-    except OSError:
-        return
-    with connection, connection.makefile("rb") as heard:
-        for reply in replies:
-            connection.sendall(reply)
-            if not heard.readline():
-                return
+        with connection, connection.makefile("rb") as heard:
+            for reply in replies:
+                connection.sendall(reply)
+                if not heard.readline():
+                    return
