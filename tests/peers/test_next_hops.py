@@ -5,7 +5,7 @@ import smtplib
 
 import pytest
 
-from tests.peers.conftest import PATIENCE_S, World, arrived_there
+from tests.peers.conftest import World, arrived_there
 from tests.support.clients import with_token
 from tests.support.letter import BODIES, Letter, letter
 from tests.support.mta import GREY, Mta
@@ -59,7 +59,7 @@ def test_who_is_put_off_gets_it_later(world: World, host: Mta) -> None:
     before = len(world.site.log)
     new = send(world, f"{GREY}@{host.domain}", f"ann@{host.domain}")
     arrived_there(host, new)
-    wait_for(lambda: "4.7.1" in world.site.log[before:], PATIENCE_S)
+    wait_for(lambda: "4.7.1" in world.site.log[before:])
 
     host.welcome()
 
@@ -67,7 +67,7 @@ def test_who_is_put_off_gets_it_later(world: World, host: Mta) -> None:
         world.site.signal("send", "ALRM")
         return with_token(host.arrived(GREY), new.token)
 
-    assert new.is_in(wait_for(arrives_when_tried_again, PATIENCE_S)[0])
+    assert new.is_in(wait_for(arrives_when_tried_again)[0])
     assert 1 == len(with_token(host.arrived("ann"), new.token))
 
 

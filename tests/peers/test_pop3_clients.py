@@ -1,18 +1,16 @@
 """Owns the fetching of mail by real programs, in the clear, with STLS and over TLS: once, and kept or not."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.support.certificate import self_signed
+from tests.peers.conftest import HOST, Certified
 from tests.support.pop3_clients import CLEAR, STLS, TLS, Drop, Fetch, curl, fetchmail, getmail, mpop, snail
 from tests.support.pop3_rig import deliver
-from tests.support.site import CONFIG, POP3, POP3S, Site, site
+from tests.support.site import POP3, POP3S, Site
 
 USER = "alice@example.test"
-HOST = "mail.example.test"
 MESSAGES = [
     b"From: a@x.test\nTo: alice@example.test\nSubject: one\nMessage-ID: <1@x.test>\n\n.\n..\n.dot\nbody\n",
     b"From: a@x.test\nTo: alice@example.test\nSubject: two\nMessage-ID: <2@x.test>\n\n" + b"line\n" * 9000,
@@ -35,24 +33,15 @@ class World(NamedTuple):
         return Drop(port, login.user, login.password, way, self.pem, HOST)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[World]:
-    with site() as new:
-        pem = self_signed(new.folder / "server.pem", HOST)
-        pem.chmod(0o644)
-        (new.folder / "config.yaml").write_text(f"{CONFIG}tls: {{certificate: {pem}, key: {pem}}}\n")
-        new.up()
-        yield World(new, pem)
-
-
 @pytest.fixture
-def world(running: World) -> World:
+def world(certified: Certified) -> World:
     """A mailbox with three messages."""
-    for path in running.maildir.glob("[nc]*/*"):
+    new = World(*certified)
+    for path in new.maildir.glob("[nc]*/*"):
         path.unlink()
     for number, message in enumerate(MESSAGES, 1):
-        deliver(running.maildir, f"100000000{number}.{number}.h", message, 1_000_000_000 + number)
-    return running
+        deliver(new.maildir, f"100000000{number}.{number}.h", message, 1_000_000_000 + number)
+    return new
 
 
 def subjects(messages: list[bytes]) -> list[bytes]:

@@ -73,18 +73,18 @@ def is_open(port: int) -> bool:
 def test_the_client_is_who_calls_the_proxy(own: Site, tmp_path: Path, name: str) -> None:
     new = letter()
     with running(name, tmp_path, own) as port:
-        wait_for(lambda: is_open(port), PATIENCE_S)
+        wait_for(lambda: is_open(port))
         with smtplib.SMTP("127.0.0.1", port, "client.test", PATIENCE_S, (HERE, 0)) as session:
             session.sendmail("a@outside.test", "alice@example.test", new.content.replace(b"\n", b"\r\n"))
             session.mail("a@outside.test")
             assert 250 == session.rcpt("joe@far.test")[0]
         before = len(own.log)
         if name == "haproxy":  # looks every other second whether the port is open
-            wait_for(lambda: own.log[before:].count(": end ") >= 2, PATIENCE_S)
+            wait_for(lambda: own.log[before:].count(": end ") >= 2)
         assert "warning" not in own.log[before:]
         assert "deny" not in own.log[before:]
 
-    wait_for(lambda: own.has("alice", new), PATIENCE_S)
+    wait_for(lambda: own.has("alice", new))
     (arrived,) = [message for message in own.maildir("alice") if new.is_in(message)]
     assert f"(HELO client.test) ({HERE})\n".encode() in arrived
 

@@ -2,19 +2,17 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.support.certificate import self_signed
-from tests.support.clients import run
+from tests.peers.conftest import HOST, Certified
+from tests.support.clients import run, with_token
 from tests.support.letter import Letter, letter
-from tests.support.site import CONFIG, SMTP, SUBMISSION, SUBMISSIONS, Site, site
+from tests.support.site import SMTP, SUBMISSION, SUBMISSIONS, Site
 from tests.support.waiting import wait_for
 
-HOST = "mail.example.test"
 ALICE, BOB = "alice@example.test", "bob@example.test"
 LONG = f"{'word ' * 4000}\n.{'x' * 2500}\n"
 
@@ -29,17 +27,12 @@ class World(NamedTuple):
         def found() -> list[bytes]:
             return [text for text in self.site.maildir(name, domain) if new.is_in(text)]
 
-        return wait_for(found, 30)[0]
+        return wait_for(found)[0]
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with site() as new:
-        pem = self_signed(new.folder / "server.pem", HOST)
-        pem.chmod(0o644)
-        (new.folder / "config.yaml").write_text(f"{CONFIG}tls: {{certificate: {pem}, key: {pem}}}\n")
-        new.up()
-        yield World(new, pem)
+@pytest.fixture
+def world(certified: Certified) -> World:
+    return World(*certified)
 
 
 def swaks(world: World, new: Letter, to: str, *options: str) -> None:
@@ -72,7 +65,7 @@ def test_swaks_hands_in_for_many_recipients(world: World, options: tuple[str, ..
     swaks(world, new, f"{many},{BOB}", *options)
 
     world.arrived(new, "bob")
-    wait_for(lambda: 200 == sum(new.is_in(text) for text in world.site.maildir("dora", "catch.test")), 30)
+    wait_for(lambda: 200 == sum(new.is_in(text) for text in world.site.maildir("dora", "catch.test")))
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
@@ -124,7 +117,7 @@ def test_msmtp_takes_sendmails_place(world: World, tmp_path: Path, standard: int
 
     body = Letter(new.token, b"\n\nHello.\n\n.a dot\n")
     for name in ("alice", "bob"):
-        text = wait_for(lambda name=name: _with(world, name, new), 30)[0]  # type: ignore[misc]
+        text = wait_for(lambda name=name: with_token(world.site.maildir(name), new.token))[0]  # type: ignore[misc]
         assert body.is_in(text)
         assert b"\nBcc:" not in text
 
@@ -138,10 +131,6 @@ def test_msmtp_ends_as_sendmail_does_if_its_password_is_wrong(world: World, tmp_
 
     assert 77 == done.returncode  # EX_NOPERM
     assert b"535 5.7.8 sorry, that is no user here with that password" in done.stderr
-
-
-def _with(world: World, name: str, new: Letter) -> list[bytes]:
-    return [text for text in world.site.maildir(name) if new.token.encode() in text]
 
 
 def _msmtprc(world: World, folder: Path, standard: int, start: str, password: str) -> Path:

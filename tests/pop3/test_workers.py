@@ -17,7 +17,8 @@ from appliance.pop3 import workers as pop3_workers
 from appliance.pop3.handover import Admission, format_admission
 from appliance.pop3.workers import Workers
 from appliance.system.privileges import Identity, is_root
-from tests.support.pop3_rig import OWNER, open_folder, own
+from tests.support.folders import open_folder
+from tests.support.pop3_rig import OWNER, own
 
 IDENTITY = Identity(OWNER, OWNER) if is_root() else Identity(os.getuid(), os.getgid())
 

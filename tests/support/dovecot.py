@@ -8,9 +8,7 @@ import getpass
 import grp
 import imaplib
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import NamedTuple
 
 from appliance.system.privileges import Identity, is_root
 from tests.support.clients import Mailbox, run
+from tests.support.folders import open_folder
 from tests.support.ports import free_ports
 from tests.support.waiting import until_it_works
 
@@ -89,7 +88,7 @@ class Dovecot(NamedTuple):
     @contextmanager
     def imap(self, user: str) -> Iterator[imaplib.IMAP4]:
         """A session of a user, logged in."""
-        with imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=20) as session:
+        with imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=60) as session:
             session.login(user, PASSWORD)
             yield session
 
@@ -115,8 +114,12 @@ def is_known() -> bool:
 @contextmanager
 def dovecot(mail: Path, owner: Identity) -> Iterator[Dovecot]:
     """One for the mailboxes DOMAIN/NAME/Maildir of a folder; it is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="dove-"))
-    folder.chmod(0o755)
+    with open_folder("dove-") as folder, _running(folder, mail, owner) as new:
+        yield new
+
+
+@contextmanager
+def _running(folder: Path, mail: Path, owner: Identity) -> Iterator[Dovecot]:
     imap, pop3 = free_ports(2)
     config = _CONFIG.format(folder=folder, mail=mail, owner=owner, imap=imap, pop3=pop3, password=PASSWORD)
     if not is_root():
@@ -129,5 +132,4 @@ def dovecot(mail: Path, owner: Identity) -> Iterator[Dovecot]:
         yield new
     finally:
         running.terminate()
-        running.wait(20)
-        shutil.rmtree(folder)
+        running.wait(60)

@@ -97,13 +97,13 @@ class Mta(ABC):
 
     def wait_until_up(self) -> None:
         """Wait for its greeting."""
-        wait_for(self._answers, 60)
+        wait_for(self._answers)
 
     def _answers(self) -> bool:
         assert self._running is not None
         assert self._running.poll() is None, self.log
         try:
-            with smtplib.SMTP("127.0.0.1", self.port, "here.test", 10):
+            with smtplib.SMTP("127.0.0.1", self.port, "here.test", 60):
                 return True
         except OSError:
             return False
@@ -112,7 +112,7 @@ class Mta(ABC):
         """End it and all its processes."""
         if self._running is not None:
             self._running.terminate()
-            self._running.wait(30)
+            self._running.wait(60)
 
     def run(self, *words: str) -> str:
         """What a command prints that sees the machine as it does; AssertionError if it fails."""

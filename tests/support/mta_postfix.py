@@ -75,8 +75,9 @@ class Postfix(Mta):
 
     def stop(self) -> None:
         # TERM would end the script that has started it; `stop` would wait for what is under way.
-        if (self.folder / "queue/pid/master.pid").exists():
+        if self._running is not None and (self.folder / "queue/pid/master.pid").exists():
             self.run(*self._postfix, "abort")
+            self._running.wait(60)
         super().stop()
 
     @property

@@ -4,12 +4,10 @@ with mtas(ports, next_hop) as hosts:
     hosts["exim"].hand_in("ann@exim.test", ["alice@example.test"], message)
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
+from tests.support.folders import open_folder
 from tests.support.mta import Mta
 from tests.support.mta_exim import Exim
 from tests.support.mta_opensmtpd import OpenSmtpd
@@ -21,10 +19,7 @@ KINDS: dict[str, type[Mta]] = {kind.name: kind for kind in (Postfix, Exim, OpenS
 @contextmanager
 def mtas(ports: Mapping[str, int], next_hop: int) -> Iterator[dict[str, Mta]]:
     """All of them, at these ports; mail of others they send to a port of loopback. Gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="mtas-"))
-    folder.chmod(0o755)
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder)
+    with open_folder("mtas-") as folder, ExitStack() as stack:
         hosts = {name: kind(folder / name, ports[name]) for name, kind in KINDS.items()}
         for host in hosts.values():
             host.lay_out(next_hop)

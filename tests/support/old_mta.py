@@ -1,13 +1,12 @@
 """Owns the MTA that a host had before: a real Postfix with a folder of its own, for users of a Machine."""
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import postfix
+from tests.support.folders import open_folder
 from tests.support.machine import Machine
 from tests.support.waiting import wait_for
 
@@ -51,7 +50,7 @@ class OldMta:
         """End it and all its processes, for good."""
         if self._running.poll() is None:
             subprocess.run([*self._postfix, "stop"], capture_output=True, check=False, timeout=60)
-            self._running.wait(30)
+            self._running.wait(60)
 
 
 @contextmanager
@@ -59,16 +58,14 @@ def old_mta(
     machine: Machine, name: str, address: str, port: int, routes: Mapping[str, str]
 ) -> Iterator[OldMta]:
     """Postfix for one name; `routes` are the addresses of next hops by domain, at the same port."""
-    folder = Path(tempfile.mkdtemp(prefix="postfix-"))
-    folder.chmod(0o755)
-    (folder / "spool").mkdir()
     hops = ", ".join(f"{domain}=smtp:[{hop}]:{port}" for domain, hop in routes.items())
-    main = _MAIN.format(folder=folder, name=name, routes=hops)
-    postfix.lay_out(folder, main, _SERVICES.format(address=address, port=port))
-    mta = OldMta(folder, [*machine.words, "postfix", "-c", str(folder / "etc")])
-    try:
-        mta.up()
-        yield mta
-    finally:
-        mta.stop()
-        shutil.rmtree(folder)
+    with open_folder("postfix-") as folder:
+        (folder / "spool").mkdir()
+        main = _MAIN.format(folder=folder, name=name, routes=hops)
+        postfix.lay_out(folder, main, _SERVICES.format(address=address, port=port))
+        mta = OldMta(folder, [*machine.words, "postfix", "-c", str(folder / "etc")])
+        try:
+            mta.up()
+            yield mta
+        finally:
+            mta.stop()

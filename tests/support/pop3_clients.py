@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tests.support.clients import run
 
 CLEAR, STLS, TLS = "clear", "stls", "tls"
+_UNTIL_PARENT_SLEEPS = "until grep -q '^State:.S' /proc/$PPID/status; do sleep 0.02; done"
 
 
 class Drop(NamedTuple):
@@ -75,8 +76,8 @@ def getmail(drop: Drop, folder: Path, keep: bool) -> list[bytes]:
         f"[retriever]\ntype = SimplePOP3{'SSL' if drop.way == TLS else ''}Retriever\n"
         f"server = 127.0.0.1\nport = {drop.port}\nusername = {drop.user}\npassword = {drop.password}\n"
         + (trust if drop.way == TLS else "")
-        # It waits a minute for the end of a program that ends before it has begun to wait.
-        + f"[destination]\ntype = MDA_external\npath = {_taker(folder, 'sleep 0.2')}\n"
+        # It waits for minutes for the end of a program that ends before it has begun to wait, asleep.
+        + f"[destination]\ntype = MDA_external\npath = {_taker(folder, _UNTIL_PARENT_SLEEPS)}\n"
         f"allow_root_commands = true\n"
         f"[options]\nread_all = false\ndelete = {'false' if keep else 'true'}\n"
         "delivered_to = false\nreceived = false\nverbose = 0\n"

@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from appliance.accounts.table import Entry, Password, format_entry
 from appliance.formats.tcprules import compile_rules
 from appliance.system.place import Place
 from appliance.system.privileges import IDENTITIES, is_root
+from tests.support.folders import open_folder
 from tests.support.ports import free_ports
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
@@ -111,21 +111,23 @@ class Pop3Rig:
         for process in wanted:
             process.terminate()
         for process in wanted:
-            process.wait(15)
+            process.wait(60)
 
     def wait_for_quiet(self) -> None:
         """Wait until all connections have ended, and all sessions with them."""
-        wait_for(lambda: self.log.count(" pop3d: login ") == self.log.count(" pop3d: end ") and self.is_idle)
+        wait_for(self._is_quiet)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether popup has no connection."""
-        return self.log.rpartition(" status: ")[2].startswith("0/")
+    def _is_quiet(self) -> bool:
+        """Whether each login has its end, in popup's log, too, which comes later, and popup no connection."""
+        log = self.log
+        logins, ends = log.count(" pop3d: login "), log.count(" popup: tcpserver: end ")
+        is_idle = log.rpartition(" popup: tcpserver: status: ")[2].startswith("0/")
+        return logins == log.count(" pop3d: end ") and logins <= ends and is_idle
 
     @contextmanager
     def client(self) -> Iterator["Client"]:
         """A connection of somebody who reads what he is told."""
-        with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
             client = Client(connection)
             with client.lines:
                 yield client
@@ -189,14 +191,6 @@ def deliver(maildir: Path, name: str, content: bytes, mtime: int = 0) -> Path:
         os.utime(path, (mtime, mtime))
     own(maildir)
     return path
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """A folder that all users may enter, which pytest's own may not be."""
-    with tempfile.TemporaryDirectory(prefix="toaster-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 @contextmanager
