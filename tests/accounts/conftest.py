@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import pop3_rig
+from tests.support import folders
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """An empty folder, removed afterwards."""
-    with pop3_rig.open_folder() as folder:
+    with folders.open_folder() as folder:
         yield folder

@@ -1,6 +1,5 @@
 """Owns a folder that other users can enter, too (pytest closes its own to them), and a run folder in it."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from appliance.system.privileges import bind_unix
+from tests.support import folders
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """An empty folder, removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="toaster-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with folders.open_folder() as folder:
         yield folder
 
 

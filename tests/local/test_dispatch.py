@@ -23,7 +23,8 @@ from appliance.system import privileges
 from appliance.system.control import Control
 from appliance.system.place import Place
 from appliance.system.privileges import Identity
-from tests.support.mailroom import BODY, SOMEBODY, make_maildir, open_folder, own
+from tests.support.folders import open_folder
+from tests.support.mailroom import BODY, SOMEBODY, make_maildir, own
 
 USER = SOMEBODY if os.geteuid() == 0 else Identity(os.geteuid(), os.getegid())
 

@@ -18,7 +18,8 @@ from appliance.local.instructions import (
     forward_sender,
 )
 from appliance.protocols.spawn import Instruction
-from tests.support.mailroom import SOMEBODY, as_user, instruction_for, open_folder
+from tests.support.folders import open_folder
+from tests.support.mailroom import SOMEBODY, as_user, instruction_for
 
 
 @pytest.fixture

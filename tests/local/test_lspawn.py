@@ -19,6 +19,7 @@ from appliance.local.lspawn import main, program_environment
 from appliance.local.programs import TOO_LONG
 from appliance.protocols import spawn
 from appliance.system.privileges import IDENTITIES, Identity
+from tests.support.folders import open_folder
 from tests.support.mailroom import (
     BODY,
     SOMEBODY,
@@ -26,7 +27,6 @@ from tests.support.mailroom import (
     as_user,
     letters_in,
     make_maildir,
-    open_folder,
     own,
     queue_end,
 )

@@ -9,7 +9,8 @@ from appliance.formats.assign import Assignment, compile_assign
 from appliance.formats.outcome import Temporary
 from appliance.local.users import AS_ROOT, NO_CDB, Users
 from appliance.system.privileges import IDENTITIES, identity_of
-from tests.support.mailroom import as_user, open_folder
+from tests.support.folders import open_folder
+from tests.support.mailroom import as_user
 
 ROOT = os.geteuid() == 0
 

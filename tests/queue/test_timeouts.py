@@ -11,7 +11,7 @@ from appliance.formats import tcpto
 from appliance.queue.layout import claim, prepare
 from appliance.queue.timeouts import prepare_timeouts
 from appliance.system import privileges
-from tests.support.mailroom import open_folder
+from tests.support.folders import open_folder
 
 
 @pytest.fixture

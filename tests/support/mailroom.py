@@ -2,7 +2,6 @@
 
 import os
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,14 +47,6 @@ def instruction_for(home: Path, extension: str = "", **changes: bytes) -> Instru
         b"alice", bytes(home), local, dash.encode(), extension.encode(), b"h.test", b"s@x.test", b"./Maildir/"
     )
     return plain._replace(**changes)
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """A temporary folder that every user may enter (pytest's own are for one user)."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 def as_user(uid: int, action: Callable[[], bool]) -> bool:
