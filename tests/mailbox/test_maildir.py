@@ -223,11 +223,11 @@ def test_a_failed_fsync_is_not_delivered(box: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_descriptor_is_left_open(box: Path, tmp_path: Path) -> None:
-    before = os.listdir("/proc/self/fd")
+    before = len(os.listdir("/proc/self/fd"))
 
     deliver([delivery(box), delivery(tmp_path / "none")], Names())
 
-    assert before == os.listdir("/proc/self/fd")
+    assert before >= len(os.listdir("/proc/self/fd"))
 
 
 def test_names_are_never_the_same_and_sort_by_second() -> None:

@@ -64,6 +64,7 @@ def test_fetchmail_that_keeps_nothing_empties_the_mailbox(rig: Pop3Rig, tmp_path
         f"  user '{USER}' password '{PASSWORD}' sslproto '' no keep fetchall mda 'cat >/dev/null'\n"
     )
     settings.chmod(0o600)
-    run(["fetchmail", "-f", settings, "--nodetach", "--pidfile", tmp_path / "pid"])
+    once = ["--nodetach", "--pidfile", str(tmp_path / "pid")]
+    run(["fetchmail", "-f", str(settings), *once], environ={"FETCHMAILHOME": str(tmp_path)})
 
     assert [] == list((rig.folder / "mail/example.test/alice/Maildir").glob("*/*"))

@@ -1,6 +1,5 @@
 """Owns the tests of a client's own connection that goes to his worker: who answers, counts and ends it."""
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from appliance.formats.frame import format_frame
 from appliance.pop3.handover import Credentials, format_credentials
-from tests.support.pop3_rig import Client, Pop3Rig, deliver, pop3_rig
+from tests.support.pop3_rig import Client, Pop3Rig, deliver, opened_by, pop3_rig
 from tests.support.waiting import wait_for
 
 ALICE = "alice@example.test"
@@ -30,8 +29,7 @@ def maildir(rig: Pop3Rig) -> Path:
 
 def connections_of(pid: int) -> set[str]:
     """The sockets that a process has."""
-    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    return {link for link in links if link.startswith("socket:")}
+    return {link for link in opened_by(pid).values() if link.startswith("socket:")}
 
 
 def worker_of(rig: Pop3Rig) -> int:
@@ -125,7 +123,7 @@ def test_a_popup_that_hands_over_anything_but_a_connection_opens_no_mailbox(rig:
     frame = format_frame(b"P", format_credentials(Credentials(ALICE.encode(), b"secret", b"::1")))
     here, there = socket.socketpair()
     with socket.socket(socket.AF_UNIX) as popup, here, there, socket.socket() as tcp:
-        popup.settimeout(20)
+        popup.settimeout(60)
         popup.connect(str(rig.place.socket("pop3d")))
         match kind:
             case "file":

@@ -126,7 +126,7 @@ def test_a_message_that_nobody_reads_to_its_end_leaves_no_descriptor(drop: Maild
     for _ in range(20):
         drop.parts(drop.messages[0])
 
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before >= len(os.listdir("/proc/self/fd"))
 
 
 def test_a_maildir_is_one_sessions_at_a_time(maildir: Path, drop: Maildrop) -> None:
@@ -167,7 +167,7 @@ def test_a_refused_maildir_leaves_no_descriptor_and_no_lock(maildir: Path) -> No
     refusal_of(maildir)
     (maildir / "cur").mkdir()
 
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before >= len(os.listdir("/proc/self/fd"))
     opened(maildir).close()
 
 

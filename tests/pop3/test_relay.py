@@ -11,6 +11,7 @@ import pytest
 from appliance.pop3 import relay as relays
 from appliance.pop3.handover import MOST_SAID
 from appliance.pop3.relay import Link, Relay, hand_over, may_travel
+from tests.support.clock import pass_time
 
 
 class Client(asyncio.Protocol):
@@ -68,7 +69,7 @@ def play(story: Callable[[Ends], Awaitable[Any]]) -> Any:
             _, ends.protocol.relay = await loop.connect_accepted_socket(
                 lambda: Relay(transport, b"first "), outer
             )
-            result = await asyncio.wait_for(story(ends), 20)
+            result = await story(ends)
             transport.abort()
             while not ends.protocol.is_lost:
                 await asyncio.sleep(0)
@@ -163,13 +164,14 @@ def test_one_who_does_not_read_the_last_words_is_cut(monkeypatch: pytest.MonkeyP
 
 
 def test_two_who_are_silent_too_long_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relays, "IDLE_SECONDS", 0.3)
-
     async def story(ends: Ends) -> bool:
-        for _ in range(9):
+        await received(ends.pop3d, len(b"first "))
+        for _ in range(3):
+            pass_time(0.6 * relays.IDLE_SECONDS, monkeypatch)
             ends.client.send(b"NOOP\r\n")
-            await asyncio.sleep(0.04)
+            await received(ends.pop3d, len(b"NOOP\r\n"))
         assert not ends.protocol.is_lost
+        pass_time(relays.IDLE_SECONDS, monkeypatch)
         while not ends.protocol.is_lost:
             await asyncio.sleep(0.01)
         return True
@@ -195,7 +197,7 @@ def on_stage(folder: Path, story: Callable[[Stage], Awaitable[Any]]) -> Any:
             client = socket.create_connection(listening.getsockname())
             inner, _ = listening.accept()
         inner.setblocking(False)
-        client.settimeout(20)
+        client.settimeout(60)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, inner)
         stage = Stage(client, transport, folder)

@@ -17,6 +17,7 @@ from appliance.pop3 import worker as workers
 from appliance.pop3.handover import Admission, format_admission
 from appliance.pop3.worker import ENDED, Worker
 from appliance.system import log
+from tests.support.waiting import until_it_works
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ class Client:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self.socket.settimeout(30)
+        self.socket.settimeout(60)
         self.reader = connection.makefile("rb")
 
     def write(self, wire: bytes) -> None:
@@ -70,9 +71,10 @@ class Channel:
         self.socket = here
         self._clients: list[Client] = []
 
-    def connect(self, maildir: Path) -> Client:
-        """A client whose password was right."""
+    def connect(self, maildir: Path, said: bytes = b"") -> Client:
+        """A client whose password was right, and what he said at once."""
         client, server = socket.socketpair()
+        client.sendall(said)
         payload = format_admission(Admission(b"alice", b"192.0.2.1", os.fsencode(maildir)))
         with server:
             socket.send_fds(self.socket, [payload], [server.fileno()])
@@ -96,7 +98,7 @@ class Channel:
 def play(story: Callable[[Channel], Any]) -> Any:
     """What a story gives that is told to a worker, who must end once the channel is closed."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    here.settimeout(30)
+    here.settimeout(60)
 
     def tell() -> Any:
         with closing(Channel(here)) as channel:
@@ -220,30 +222,32 @@ def test_an_idle_session_ends_and_deletes_nothing(maildir: Path, monkeypatch: py
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.1)
 
     def story(channel: Channel) -> bytes:
-        client = channel.login(maildir)
-        client.write(b"DELE 1\r\n")
+        client = channel.connect(maildir, b"DELE 1\r\n")
         said: bytes = client.read()
         client.close()
         return said
 
-    assert b"+OK \r\n" == play(story)
+    assert b"+OK \r\n" * 2 == play(story)
     assert (maildir / "new/1.a").exists()
 
 
 def test_a_session_that_goes_on_is_not_idle(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.5)
 
-    def story(channel: Channel) -> int:
+    def story(channel: Channel) -> None:
         client = channel.login(maildir)
-        answered = 0
         for _ in range(16):
-            client.write(b"NOOP\r\n")
-            answered += client.readline() == b"+OK \r\n"
+            assert is_answered(client)
             time.sleep(0.04)
-        client.close()
-        return answered
 
-    assert 16 == play(story)
+    until_it_works(lambda: play(story))  # a busy machine may keep us silent too long
+
+
+def is_answered(client: Client) -> bool:
+    with contextlib.suppress(ConnectionError):
+        client.write(b"NOOP\r\n")
+        return client.readline() == b"+OK \r\n"
+    return False
 
 
 def test_a_reader_who_stands_still_is_cut(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +255,7 @@ def test_a_reader_who_stands_still_is_cut(maildir: Path, monkeypatch: pytest.Mon
     (maildir / "new/1.a").write_bytes(b"x\n" * 4_000_000)
 
     def story(channel: Channel) -> bytes:
-        client = channel.login(maildir)
-        client.write(b"RETR 1\r\n")
+        client = channel.connect(maildir, b"RETR 1\r\n")
         ended = channel.ended()
         client.close()
         return ended

@@ -1,4 +1,4 @@
-"""Owns a clock that nobody waits for: an event loop whose time jumps to the next timer when all is quiet.
+"""Owns clocks that nobody waits for: an event loop whose time jumps to the next timer when all is quiet.
 
 Descriptors are real and are looked at before each jump, so real parts may talk over sockets; while `busy`
 says that a thread of theirs works, no time passes.
@@ -8,6 +8,8 @@ import asyncio
 import selectors
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import pytest
 
 Connect = Callable[[Callable[[], asyncio.Protocol], str], Any]
 
@@ -52,3 +54,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         assert self.connect is not None
         made: tuple[asyncio.Transport, asyncio.Protocol] = await self.connect(factory, host)
         return made
+
+
+def pass_time(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be so much later for the running loop, an ordinary one; what was due meanwhile is done next."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + seconds)

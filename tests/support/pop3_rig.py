@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -181,6 +181,15 @@ def connects(path: Path) -> bool:
     """Whether somebody accepts connections there."""
     with socket.socket(socket.AF_UNIX) as connection:
         return connection.connect_ex(str(path)) == 0
+
+
+def opened_by(pid: int) -> dict[int, str]:
+    """What a process has open now, by descriptor."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            found[int(link.name)] = os.readlink(link)
+    return found
 
 
 def deliver(maildir: Path, name: str, content: bytes, mtime: int = 0) -> Path:
