@@ -157,7 +157,7 @@ def test_processes_that_take_each_other_for_themselves_lose_nothing(box: Path) -
     for twin in twins:
         twin.start()
     for twin in twins:
-        twin.join(60)
+        twin.join(120)
 
     assert [0] * 4 == [twin.exitcode for twin in twins]
     assert sorted(HEAD + b"%d of %d" % (n, who) for n in range(25) for who in range(4)) == contents(

@@ -14,6 +14,7 @@ from tests.support.site import SMTP, SUBMISSION, SUBMISSIONS, Site
 from tests.support.waiting import wait_for
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
+SWAKS = ("swaks", "--timeout", "60")  # seconds that it waits for a reply
 LONG = f"{'word ' * 4000}\n.{'x' * 2500}\n"
 
 
@@ -37,7 +38,7 @@ def world(certified: Certified) -> World:
 
 def swaks(world: World, new: Letter, to: str, *options: str) -> None:
     where = ["--server", f"127.0.0.1:{world.site.port(SMTP)}", "--from", "sender@outside.test", "--to", to]
-    run(["swaks", *where, *options, "--silent", "1", "--data", "-"], stdin=new.content.removesuffix(b"\n"))
+    run([*SWAKS, *where, *options, "--silent", "1", "--data", "-"], stdin=new.content.removesuffix(b"\n"))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_swaks_hears_that_its_password_is_wrong(world: World, mechanism: str) ->
     where = ["--server", f"127.0.0.1:{world.site.port(SUBMISSION)}", "--tls", "--to", BOB]
     who = ["--auth", mechanism, "--auth-user", ALICE, "--auth-password", "wrong"]
 
-    done = subprocess.run(["swaks", *where, *who], capture_output=True, check=False, timeout=60)
+    done = subprocess.run([*SWAKS, *where, *who], capture_output=True, check=False, timeout=120)
 
     assert 28 == done.returncode  # swaks(1): no authentication
     assert b"535 5.7.8 sorry, that is no user here with that password" in done.stdout
@@ -126,7 +127,7 @@ def test_msmtp_ends_as_sendmail_does_if_its_password_is_wrong(world: World, tmp_
     settings = _msmtprc(world, tmp_path, SUBMISSIONS, "off", "wrong")
 
     done = subprocess.run(
-        ["msmtp", "-C", settings, "--", BOB], input=b"\n", capture_output=True, check=False, timeout=60
+        ["msmtp", "-C", settings, "--", BOB], input=b"\n", capture_output=True, check=False, timeout=120
     )
 
     assert 77 == done.returncode  # EX_NOPERM
