@@ -32,11 +32,6 @@ class Defaults(NamedTuple):
     domain: list[Token]
     plus: list[Token]
 
-    @classmethod
-    def of(cls, host: bytes, domain: bytes, plus: bytes) -> "Defaults":
-        """Read defaulthost, defaultdomain and plusdomain; FormatError."""
-        return cls(parse_tokens(b"@" + host), parse_tokens(b"." + domain), parse_tokens(b"." + plus))
-
     def complete(self, address: list[Token]) -> list[Token]:
         """An address as it is sent; <> and an address at @[] stay as they are."""
         if not address or (len(address) > 1 and address[-2:] == [Token(Kind.AT), Token(Kind.LITERAL)]):

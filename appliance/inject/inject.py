@@ -16,6 +16,7 @@ from appliance.formats.addrlist import Defaults
 from appliance.formats.composed import Composed, parse_composed
 from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import FormatError, Permanent, Temporary
+from appliance.formats.token822 import Token, parse_tokens
 from appliance.inject.completion import followed_lists
 from appliance.inject.header import Header, Unparsed, User
 from appliance.inject.input import close_other_end
@@ -68,9 +69,8 @@ def _inject(options: list[tuple[str, str]], recipients: list[bytes], environ: Ma
         id_host = setting(control, environ, "idhost", "idhost")
     except Temporary as refusal:
         raise Refused("read error", 111) from refusal
-    chosen = dict(options)  # the last of each
-    if "-f" in chosen:
-        header.set_sender(os.fsencode(chosen["-f"]))
+    for address in (text for name, text in options if name == "-f"):
+        header.set_sender(os.fsencode(address))  # the last of them counts, and each must be one
     strategy = _last(options, "-a", "-A", "-h", "-H") or "-A"
     if strategy == "-A":
         strategy = "-a" if recipients else "-h"
@@ -97,13 +97,15 @@ def _last(options: list[tuple[str, str]], *names: str) -> str | None:
 
 
 def _defaults(control: Control, environ: Mapping[str, str]) -> Defaults:
-    host, domain, plus = (
-        setting(control, environ, name, name) for name in ("defaulthost", "defaultdomain", "plusdomain")
-    )
-    try:
-        return Defaults.of(host, domain, plus)
-    except FormatError as error:
-        raise Unparsed(b"unable to parse this line:\n@%s .%s .%s\n" % (host, domain, plus)) from error
+    def parsed(sign: bytes, name: str) -> list[Token]:
+        text = sign + setting(control, environ, name, name)
+        try:
+            return parse_tokens(text)
+        except FormatError as error:
+            raise Unparsed(b"unable to parse this line:\n" + text) from error
+
+    domain = parsed(b".", "defaultdomain")
+    return Defaults(parsed(b"@", "defaulthost"), domain, parsed(b".", "plusdomain"))
 
 
 def _print(header: Header, whole: bytes, composed: Composed) -> int:

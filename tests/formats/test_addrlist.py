@@ -8,7 +8,7 @@ from appliance.formats.addrlist import Defaults, rewrite_list
 from appliance.formats.outcome import FormatError
 from appliance.formats.token822 import Token, format_tokens, parse_tokens, unquote
 
-DEFAULTS = Defaults.of(b"dh", b"dd.test", b"pd.test")
+DEFAULTS = Defaults(*map(parse_tokens, (b"@dh", b".dd.test", b".pd.test")))
 
 
 def completed(field: bytes) -> bytes:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from appliance.formats.addrlist import Defaults
 from appliance.formats.composed import parse_composed
+from appliance.formats.token822 import parse_tokens
 from appliance.inject.header import Header, Unparsed, User
 
 NOW = 1700000000
@@ -16,7 +17,8 @@ COMPLETE = b"From: f@x.test\nDate: d\nMessage-ID: <m>\n"
 
 def header(**environ: str) -> Header:
     user = User.of({name.encode(): value.encode() for name, value in ({"USER": "u"} | environ).items()})
-    return Header(user, Defaults.of(b"dh", b"dd.test", b"pd.test"), NOW, 17)
+    defaults = Defaults(*map(parse_tokens, (b"@dh", b".dd.test", b".pd.test")))
+    return Header(user, defaults, NOW, 17)
 
 
 def finished(made: Header, fields: bytes, followed: frozenset[bytes] = frozenset()) -> bytes:

@@ -91,6 +91,7 @@ def test_mail_to_a_followed_list_says_so(tmp_path: Path, queue: QueueServer, env
         (b"qmail-inject: option requires an argument -- f\n", ["-f"]),
         (b"qmail-inject: fatal: unable to parse address: joe@(x\n", ["joe@(x"]),
         (b"qmail-inject: fatal: unable to parse this line:\njoe@(x", ["-fjoe@(x"]),
+        (b"qmail-inject: fatal: unable to parse this line:\njoe@(x", ["-fjoe@(x", "-fsue"]),
     ],
 )
 def test_what_it_cannot_understand_it_says(
@@ -102,6 +103,15 @@ def test_what_it_cannot_understand_it_says(
 ) -> None:
     assert 100 == run_inject(tmp_path, environ, *argv)
     assert sentence == capfdbinary.readouterr().err
+
+
+def test_a_default_host_that_cannot_be_read_is_shown_alone(
+    tmp_path: Path, environ: dict[str, str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    environ["QMAILDEFAULTHOST"] = "(dh"
+
+    assert 100 == run_inject(tmp_path, environ)
+    assert b"qmail-inject: fatal: unable to parse this line:\n@(dh" == capfdbinary.readouterr().err
 
 
 @pytest.mark.parametrize(("code", "verdict"), [(111, Verdict.TRY_AGAIN), (100, Verdict.NEVER)])
