@@ -102,13 +102,11 @@ def default_of(user: bytes, default: bytes) -> bytes:
 def candidates(dash: bytes, ext: bytes) -> Iterator[Candidate]:
     """Give the files to look for, the first that exists counts; after the last one nobody has this name.
 
-    Without dash and ext it is .qmail alone, and a missing one means the default delivery.
+    Without a dash a missing one means the default delivery; .qmaildefault is looked for before that.
     """
     stem = b".qmail" + dash
     safe = safe_extension(ext)
     yield Candidate(stem + safe, ext[len(ext) - 7 :] if safe.endswith(b"default") else None)
-    if not dash and not ext:
-        return
     for end in range(len(safe), -1, -1):
         if not end or safe[end - 1] == ord("-"):
             yield Candidate(stem + safe[:end] + b"default", ext[end:])

@@ -16,7 +16,7 @@ from appliance.formats.envelope import Envelope
 from appliance.formats.outcome import FormatError, Permanent, Temporary
 from appliance.formats.token822 import Token, parse_tokens, unquote
 from appliance.queue.client import queue_of
-from appliance.system.endings import fatal
+from appliance.system.endings import fatal, say
 from appliance.system.place import Place
 
 _NOTICE = b"""\
@@ -40,11 +40,14 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
             fields = parse_composed(message.read()).fields
     except OSError:
         return fatal("qreceipt", 111, "read error")
-    try:
-        is_asked = any(_asks(field, address) for field in fields)
-    except FormatError as error:
-        return fatal("qreceipt", 100, f"unable to parse this: {error}")
-    if not is_asked or sender in (b"", b"#@[]"):
+    asked_for = set[bytes]()
+    for field in fields:
+        try:
+            asked_for |= _asked_for(field)
+        except FormatError:
+            say(b"qreceipt: fatal: unable to parse this: " + field)
+            return 100
+    if address not in asked_for or sender in (b"", b"#@[]"):
         return 0
     shown = quote(sender)
     notice = _NOTICE % (shown, shown, address) + _message_id(fields)
@@ -59,17 +62,17 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _asks(field: bytes, address: bytes) -> bool:
-    if name_of(field) != b"notice-requested-upon-delivery-to":
-        return False
-    found: list[bytes] = []
+def _asked_for(field: bytes) -> set[bytes]:
+    """The addresses for which a field asks for a notice; FormatError."""
+    found = set[bytes]()
 
     def note(tokens: list[Token]) -> list[Token]:
-        found.append(unquote(tokens))
+        found.add(unquote(tokens))
         return tokens
 
-    rewrite_list(parse_tokens(field), note)
-    return address in found
+    if name_of(field) == b"notice-requested-upon-delivery-to":
+        rewrite_list(parse_tokens(field), note)
+    return found
 
 
 def _message_id(fields: list[bytes]) -> bytes:

@@ -229,7 +229,9 @@ def _as_mbox(message: _Message, stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _sender(first_line: bytes) -> bytes:
-    if not first_line.startswith(_RETURN_PATH):
+    if not first_line.startswith(_RETURN_PATH) or not first_line.endswith(b"\n"):
         return b"XXX"
-    sender = first_line[len(_RETURN_PATH) :].rstrip(b"\n").removesuffix(b">")
-    return re.sub(rb"[ \t]", b"-", sender) or b"MAILER-DAEMON"
+    sender = first_line[len(_RETURN_PATH) :]
+    if sender.startswith(b">"):
+        return b"MAILER-DAEMON"
+    return re.sub(rb"[ \t]", b"-", sender[:-2])  # but for the > and the newline

@@ -90,7 +90,8 @@ def test_the_default_delivery_of_a_user_may_name_him_in_a_path() -> None:
 @pytest.mark.parametrize(
     ("dash", "ext", "found"),
     [
-        (b"", b"", [(b".qmail", None)]),
+        (b"", b"", [(b".qmail", None), (b".qmaildefault", b"")]),
+        (b"", b"x", [(b".qmailx", None), (b".qmaildefault", b"x")]),
         (b"-", b"", [(b".qmail-", None), (b".qmail-default", b"")]),
         (b"-", b"a", [(b".qmail-a", None), (b".qmail-default", b"a")]),
         (b"-", b"a-", [(b".qmail-a-", None), (b".qmail-a-default", b""), (b".qmail-default", b"a-")]),

@@ -60,8 +60,10 @@ def test_the_queues_refusal_is_told(
 
 
 def test_a_field_that_cannot_be_read_is_for_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert 100 == run(tmp_path, b'Notice-Requested-Upon-Delivery-To: "alice\n')
-    assert "qreceipt: fatal: unable to parse this: " in capsys.readouterr().err
+    faulty = 'Notice-Requested-Upon-Delivery-To: "alice\n'
+
+    assert 100 == run(tmp_path, b"Notice-Requested-Upon-Delivery-To: alice@h.test\n" + faulty.encode())
+    assert "qreceipt: fatal: unable to parse this: " + faulty == capsys.readouterr().err
 
 
 def test_it_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,7 @@ def test_mail_moves_behind_what_is_in_the_mbox(home: Path, environ: dict[str, st
     lay(cur / "1.1.h:2,S", b'Return-Path: <"odd one"@x.test>\n\nno newline', 1000000001)
     lay(new / "3.1.h", b"Return-Path: <>\n\nb\n", 1000000003)
     lay(new / "4.1.h", b"Subject: s\n\nb\n", 1000000004)
+    lay(new / "5.1.h", b"Return-Path: <a@x.test>junk\n\nb\n", 1000000005)
 
     assert 0 == programs.maildir2mbox([], environ)
 
@@ -73,6 +74,7 @@ def test_mail_moves_behind_what_is_in_the_mbox(home: Path, environ: dict[str, st
         b"Return-Path: <two@x.test>\n\n>From quoted\n>>From again\n\n"
         b"From MAILER-DAEMON Sun Sep 09 01:46:43 2001\nReturn-Path: <>\n\nb\n\n"
         b"From XXX Sun Sep 09 01:46:44 2001\nSubject: s\n\nb\n\n"
+        b"From a@x.test>jun Sun Sep 09 01:46:45 2001\nReturn-Path: <a@x.test>junk\n\nb\n\n"
     ) == (home / "mbox").read_bytes()
     assert [] == [*new.iterdir(), *cur.iterdir()]
     assert not (home / "mbox.tmp").exists()
