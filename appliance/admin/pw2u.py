@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from getopt import GetoptError, getopt
 from typing import NamedTuple
 
+from appliance.formats.control import parse_integer
 from appliance.formats.outcome import Temporary
+from appliance.net.arguments import complaint_of
 from appliance.system.control import Control
 from appliance.system.endings import fatal
 from appliance.system.errors import may_pass
@@ -46,7 +48,12 @@ class Account(NamedTuple):
     @property
     def owners(self) -> tuple[int, ...]:
         """Whose the home may be; alias' own is rendered, and then root's."""
-        return (int(self.uid), 0) if self.name == b"alias" else (int(self.uid),)
+        return (self.number, 0) if self.name == b"alias" else (self.number,)
+
+    @property
+    def number(self) -> int:
+        """The uid, 0 for one that does not begin with a digit."""
+        return parse_integer(self.uid, 0)
 
     @property
     def owner(self) -> bytes:
@@ -58,22 +65,20 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     try:
         options = _options(argv)
     except GetoptError as error:
-        sys.stderr.write(f"qmail-pw2u: illegal option -- {error.opt}\n")
+        sys.stderr.write(f"qmail-pw2u: {complaint_of(error)}\n")
         return 100
     tables = Control(Place.from_environ(environ).users)
-    lines: list[bytes] = []
     try:
-        accounts = {account.name: account for account in _accounts(sys.stdin.buffer, options, tables)}
-        for account in accounts.values():
-            lines += _lines_of(account, options, tables)
-        if b"alias" not in accounts:
+        accounts = [*_accounts(sys.stdin.buffer, options, tables)]
+        names = tables.table("mailnames")
+        _write(line for account in accounts for line in _lines_of(account, options, names))
+        if all(account.name != b"alias" for account in accounts):
             raise _Stopped(NO_ALIAS)
-        lines += _subusers(accounts, options, tables)
-        lines += [*(tables.lines("append") or ()), b"."]
+        _write([*_subusers(accounts, options, tables)])
+        sys.stdout.buffer.write((tables.read("append") or b"") + b".\n")
     except (_Stopped, Temporary) as stopped:
-        _write(lines)
+        sys.stdout.flush()
         return fatal("qmail-pw2u", 111, str(stopped))
-    _write(lines)
     return 0
 
 
@@ -81,9 +86,8 @@ class _Stopped(Exception):
     """Users that cannot be told; the text says why."""
 
 
-def _write(lines: list[bytes]) -> None:
+def _write(lines: Iterable[bytes]) -> None:
     sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
-    sys.stdout.flush()
 
 
 def _options(argv: list[str]) -> Options:
@@ -105,18 +109,22 @@ def _options(argv: list[str]) -> Options:
 
 def _accounts(passwd: Iterable[bytes], options: Options, tables: Control) -> Iterator[Account]:
     """The users of the password file who get mail."""
-    included, excluded = tables.lines("include"), tables.lines("exclude") or []
+    included, excluded = _names(tables, "include"), _names(tables, "exclude") or set()
     for line in passwd:
         fields = line.rstrip(b"\n").split(b":")
         if len(fields) < 7 or b"\0" in line:
             continue
         account = Account(fields[0], fields[2], fields[3], fields[5])
-        uid = int(account.uid) if account.uid.isdigit() else 0
-        is_wanted = included is None or account.name in included
-        if not uid or not is_wanted or account.name in excluded:
+        is_wanted = included is None or account.name.lower() in included
+        if not account.number or not is_wanted or account.name.lower() in excluded:
             continue
         if (options.upper or not _UPPER & {*account.name}) and _has_home(account, options.homes):
             yield account
+
+
+def _names(tables: Control, file: str) -> set[bytes] | None:
+    lines = tables.lines(file)
+    return None if lines is None else {line.lower() for line in lines}
 
 
 def _has_home(account: Account, strategy: str) -> bool:
@@ -130,25 +138,29 @@ def _has_home(account: Account, strategy: str) -> bool:
         return False
 
 
-def _lines_of(account: Account, options: Options, tables: Control) -> Iterator[bytes]:
+def _lines_of(account: Account, options: Options, mailnames: Mapping[bytes, bytes]) -> Iterator[bytes]:
     if account.name == b"alias":
         yield b"+:%b:%b::" % (account.owner, options.dash)
-    names = tables.table("mailnames").get(account.name.lower(), account.name)
+    names = mailnames.get(account.name.lower(), account.name)
     for name in filter(None, names.split(b":")):
         yield b"=%b:%b:::" % (name, account.owner)
         if options.separator:
             yield b"+%b%b:%b:%b::" % (name, options.separator, account.owner, options.dash)
 
 
-def _subusers(accounts: Mapping[bytes, Account], options: Options, tables: Control) -> Iterator[bytes]:
-    for line in tables.lines("subusers") or ():
+def _subusers(accounts: Iterable[Account], options: Options, tables: Control) -> Iterator[bytes]:
+    """Each line of the file counts as it is: comments it knows none (qmail-pw2u(8))."""
+    users = {account.name.lower(): account for account in accounts}
+    for line in (tables.read("subusers") or b"").split(b"\n"):
         fields = line.split(b":")
-        if len(fields) < 4:
+        if len(fields) < 3:
             continue
         name, user, pre = fields[:3]
-        account = accounts.get(user)
+        account = users.get(user.lower())
         if account is None:
             raise _Stopped(f"unable to find {os.fsdecode(user)} user for subuser")
+        if len(fields) == 3:
+            continue
         yield b"=%b:%b:%b:%b:" % (name, account.owner, options.dash, pre)
         if options.separator:
             yield b"+%b%b:%b:%b:%b-:" % (name, options.separator, account.owner, options.dash, pre)

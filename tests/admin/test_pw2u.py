@@ -103,10 +103,10 @@ def test_the_files_in_users_choose_name_and_add(
     host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host.add("eve")
-    host.users("exclude", "eve\n")
+    host.users("exclude", "EVE\n")
     host.users("mailnames", "bob:robert::rob\n")
-    host.users("subusers", "sub:bob:pre:\nshort\n")
-    host.users("append", "=extra:x:1:1:/x:::\n")
+    host.users("subusers", "sub:Bob:pre:\nshort\nshort:bob:x\n#sub:bob:x:\n")
+    host.users("append", "# as it is\n\n=extra:x:1:1:/x:::\nno newline ")
 
     assert 0 == host.run(monkeypatch)
     bob = host.owner("bob")
@@ -117,8 +117,12 @@ def test_the_files_in_users_choose_name_and_add(
         f"+rob-:{bob}:-::",
         f"=sub:{bob}:-:pre:",
         f"+sub-:{bob}:-:pre-:",
+        f"=#sub:{bob}:-:x:",
+        f"+#sub-:{bob}:-:x-:",
+        "# as it is",
+        "",
         "=extra:x:1:1:/x:::",
-        ".",
+        "no newline .",
     ] == capsys.readouterr().out.splitlines()[3:]
 
 
@@ -142,13 +146,27 @@ def test_alias_may_live_in_a_folder_of_root_as_it_is_rendered(
     assert {"alias"} == set(re.findall(r"^[=+](\w+)", capsys.readouterr().out, re.MULTILINE))
 
 
+@pytest.mark.parametrize("line", ["sub:nosuch:pre:\n", "sub:nosuch:pre"])
 def test_a_subuser_of_nobody_is_a_fault(
-    host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
-    host.users("subusers", "sub:nosuch:pre:\n")
+    host.users("subusers", "sub:bob:pre:\n" + line)
 
     assert 111 == host.run(monkeypatch, "-C")
-    assert "qmail-pw2u: fatal: unable to find nosuch user for subuser\n" == capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "qmail-pw2u: fatal: unable to find nosuch user for subuser\n" == told.err
+    assert ["+:", "=a", "=b"] == [written[:2] for written in told.out.splitlines()]
+
+
+def test_a_user_who_is_named_twice_gets_his_lines_twice(
+    host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.lines.append(host.lines[1].replace(f":{UID}:", f":{UID}x:"))
+
+    assert 0 == host.run(monkeypatch, "-C")
+    bob = host.owner("bob")
+    twice = [f"=bob:{bob}:::", f"=bob:{bob.replace(f':{UID}:', f':{UID}x:')}:::", "."]
+    assert twice == capsys.readouterr().out.splitlines()[2:]
 
 
 def test_h_stops_at_a_home_that_is_gone(
@@ -165,4 +183,6 @@ def test_a_letter_that_is_none_is_said(
     host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert 100 == host.run(monkeypatch, "-HO")
-    assert "qmail-pw2u: illegal option -- O\n" == capsys.readouterr().err
+    assert 100 == host.run(monkeypatch, "-c")
+    told = "qmail-pw2u: illegal option -- O\nqmail-pw2u: option requires an argument -- c\n"
+    assert told == capsys.readouterr().err
