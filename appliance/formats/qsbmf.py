@@ -86,9 +86,8 @@ def bounce_envelope(sender: bytes, doublebounceto: bytes) -> Envelope | None:
     """Say who gets the bounce of a message from this sender; None for a triple bounce, which nobody gets."""
     if sender == DOUBLE_BOUNCE_SENDER:
         return None
-    if not sender:
-        return Envelope(DOUBLE_BOUNCE_SENDER, (doublebounceto,))
-    return Envelope(b"", (bounce_recipient(sender),))
+    recipient = bounce_recipient(sender)
+    return Envelope(b"", (recipient,)) if recipient else Envelope(DOUBLE_BOUNCE_SENDER, (doublebounceto,))
 
 
 def format_failure(recipient: bytes, reason: bytes) -> bytes:
@@ -129,7 +128,9 @@ def format_head(bouncer: Bouncer, news: News, epoch: int, subject: bytes = FAILU
 
 def format_text(bouncer: Bouncer, news: News) -> bytes:
     """Write what a bounce says to people: the introduction, and each recipient with his reason."""
-    words = _COPY_FAILED if news.is_of_copy else _BOUNCED if news.sender else _DOUBLE_BOUNCED
+    words = _BOUNCED if bounce_recipient(news.sender) else _DOUBLE_BOUNCED
+    if news.is_of_copy:
+        words = _COPY_FAILED
     introduction = b"%s %s program at %s.\n%s\n" % (_START, bouncer.program, bouncer.bouncehost, words)
     return introduction + news.failures
 
@@ -137,7 +138,7 @@ def format_text(bouncer: Bouncer, news: News) -> bytes:
 def _cut(news: News) -> bytes:
     if news.is_header_only:
         return _HEADER_BREAK
-    return _BREAK if news.sender or news.is_of_copy else _DOUBLE_BREAK
+    return _BREAK if bounce_recipient(news.sender) or news.is_of_copy else _DOUBLE_BREAK
 
 
 def parse_failures(failures: bytes) -> tuple[Failure, ...]:

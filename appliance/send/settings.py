@@ -36,16 +36,16 @@ class Settings(NamedTuple):
 
 def read_settings(control: Control) -> Settings:
     """Read the control files; Temporary if one cannot be read or control/me is missing."""
-    to = control.line("doublebounceto", b"postmaster") or b"postmaster"
+    sender, to = control.line("bouncefrom"), control.line("doublebounceto")
     queue_extra, rewriter = _addresses(control, "queueextra"), control.rewriter()
     return Settings(
         me=control.or_me("me"),
         concurrency=(control.integer("concurrencylocal", 10), control.integer("concurrencyremote", 20)),
         lifetime=control.integer("queuelifetime", WEEK_S),
         bouncer=Bouncer(
-            control.line("bouncefrom", b"MAILER-DAEMON") or b"MAILER-DAEMON",
+            b"MAILER-DAEMON" if sender is None else sender,
             control.or_me("bouncehost"),
-            to + b"@" + control.or_me("doublebouncehost"),
+            (b"postmaster" if to is None else to) + b"@" + control.or_me("doublebouncehost"),
         ),
         reports=_reports(control),
         bounce_max_bytes=control.integer("bouncemaxbytes", 0),

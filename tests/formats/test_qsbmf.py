@@ -124,9 +124,16 @@ def test_a_bounce_for_a_verp_sender_goes_to_the_list() -> None:
     )
 
 
+def test_a_bounce_for_a_verp_sender_of_nobody_is_a_double_bounce() -> None:
+    nobody, marked = (format_bounce(BOUNCER, News(sender, b""), EPOCH) for sender in (b"", b"-@[]"))
+
+    assert nobody == marked
+
+
 def test_bounces_end_after_the_double_bounce() -> None:
     assert Envelope(b"", (b"s@x.test",)) == bounce_envelope(b"s@x.test", b"postmaster@x.test")
     assert Envelope(b"#@[]", (b"postmaster@x.test",)) == bounce_envelope(b"", b"postmaster@x.test")
+    assert Envelope(b"#@[]", (b"postmaster@x.test",)) == bounce_envelope(b"-@[]", b"postmaster@x.test")
     assert bounce_envelope(b"#@[]", b"postmaster@x.test") is None
 
 

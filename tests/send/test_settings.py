@@ -51,6 +51,13 @@ def test_each_file_has_its_say(tmp_path: Path) -> None:
     assert ("local", b"alice@lab.test") == settings.rewriter.rewrite(b"alice")[:2]
 
 
+def test_an_empty_file_is_an_empty_name(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, me="mx.lab.test\n", bouncefrom="", doublebounceto="\n"))
+
+    assert b"" == settings.bouncer.bouncefrom
+    assert b"@mx.lab.test" == settings.bouncer.doublebounceto
+
+
 def test_without_me_send_says_so(tmp_path: Path) -> None:
     with pytest.raises(Temporary, match="me are missing"):
         read_settings(Control(tmp_path))
