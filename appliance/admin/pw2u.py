@@ -17,7 +17,6 @@ from appliance.formats.outcome import Temporary
 from appliance.net.arguments import complaint_of
 from appliance.system.control import Control
 from appliance.system.endings import fatal
-from appliance.system.errors import may_pass
 from appliance.system.place import Place
 
 NO_ALIAS = "unable to find alias user"
@@ -133,7 +132,7 @@ def _has_home(account: Account, strategy: str) -> bool:
     try:
         return os.stat(account.home).st_uid in account.owners
     except OSError as error:
-        if strategy == "h" or may_pass(error):
+        if strategy == "h" or not isinstance(error, FileNotFoundError):
             raise _Stopped(f"unable to stat {os.fsdecode(account.home)}") from error
         return False
 

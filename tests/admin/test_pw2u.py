@@ -179,6 +179,16 @@ def test_h_stops_at_a_home_that_is_gone(
     assert ("", f"qmail-pw2u: fatal: unable to stat {tmp_path / 'gone'}\n") == (told.out, told.err)
 
 
+def test_a_home_that_cannot_be_looked_at_is_not_one_that_is_gone(
+    host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    host.add("file/home", home=False)
+
+    assert 111 == host.run(monkeypatch)
+    assert f"qmail-pw2u: fatal: unable to stat {tmp_path}/file/home\n" == capsys.readouterr().err
+
+
 def test_a_letter_that_is_none_is_said(
     host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
