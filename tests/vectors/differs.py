@@ -42,13 +42,10 @@ def read_rules(path: Path) -> list[Rule]:
 
 def is_meant(rules: Iterable[Rule], case: str, differences: list[Difference]) -> bool:
     """Whether the list explains all of a case's differences, and what it promises is there."""
-    covering = [rule for rule in rules if rule.covers(case)]
-    used = [rule for rule in covering if any(rule.explains(difference) for difference in differences)]
     got = "\n".join(difference.got for difference in differences)
-    return (
-        bool(differences)
-        and all(any(rule.explains(difference) for rule in used) for difference in differences)
-        and all(text in got for rule in used for text in rule.ours)
+    used = [rule for rule in rules if rule.covers(case) and all(text in got for text in rule.ours)]
+    return bool(differences) and all(
+        any(rule.explains(difference) for rule in used) for difference in differences
     )
 
 

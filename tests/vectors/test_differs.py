@@ -29,6 +29,12 @@ def test_a_case_that_differs_as_listed_is_meant(folder: Path) -> None:
     assert is_meant(read_rules(folder), "queue/todo-one", [NAMES, OWNER])
 
 
+def test_a_row_counts_where_its_text_stands_whatever_other_rows_say_of_the_case(folder: Path) -> None:
+    folder.write_text(LIST + "| `queue/*` | `layout owner` | `root` | Or so. |\n")
+
+    assert is_meant(read_rules(folder), "queue/todo-one", [NAMES, OWNER])
+
+
 @pytest.mark.parametrize(
     ("case", "differences"),
     [
