@@ -6,7 +6,6 @@ import smtplib
 import socket
 import ssl
 import struct
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -34,13 +33,14 @@ from tests.support.waiting import wait_for
 
 PROXY, ELSEWHERE, CLIENT = "127.0.0.2", "127.0.0.3", "192.0.2.7"
 PATIENCE_S = 60
+MOST = 8
 ANY = ssl.create_default_context()
 ANY.check_hostname, ANY.verify_mode = False, ssl.CERT_NONE
 EXTRA = f"""\
 tls: generate
 listen: {{qmtp: 209, qmqp: 628, ofmip: 26}}
 relay: {{clients: [{CLIENT}/32, '2001:db8:7::/48', {PROXY}/32]}}
-limits: {{connections_per_client: 3}}
+limits: {{connections_per_client: {MOST}}}
 proxy: {{networks: [{PROXY}]}}
 """
 NEARBY = f"app_passwords: {{nearby: {{password: '{make(b'nearby')}', networks: [{PROXY}]}}}}"
@@ -144,22 +144,18 @@ def is_served(own: Site, name: str, *header: bytes) -> bool:
     return heard != b""
 
 
-def lines_of(own: Site, name: str, act: Callable[[], object], told: str = "") -> list[str]:
-    """What the listener's daemon logs of an act, up to the end of a connection of whose client this is told.
+def lines_of(own: Site, name: str, act: Callable[[], object], told: str) -> list[str]:
+    """What the listener's daemon logs of the connection of an act, to its end; `told` is how it begins.
 
-    An earlier connection may have to end still.
+    Others may have to end still, but none that begins so: all such acts end with this.
     """
-    before, daemon = len(own.log), f" {PORTS[name].daemon}: "
-    begins = re.compile(rf"{daemon}tcpserver: pid (\d+) from {told}$", re.MULTILINE)
-    ends = f"{daemon}tcpserver: end "
+    before, daemon = len(own.log), f" {PORTS[name].daemon}: tcpserver: "
+    begins = re.compile(rf"{daemon}\w+ (\d+) {told}(?:: .*)?$", re.MULTILINE)
     act()
-    if told:
-        wait_for(lambda: begins.search(own.log[before:]), PATIENCE_S)
-        found = begins.search(own.log[before:])
-        assert found
-        ends += f"{found[1]} "
-    wait_for(lambda: ends in own.log[before:], PATIENCE_S)
-    return [line for line in own.log[before:].splitlines() if daemon in line]
+    number = wait_for(lambda: begins.search(own.log[before:]), PATIENCE_S)[1]
+    wait_for(lambda: f"{daemon}end {number} " in own.log[before:], PATIENCE_S)
+    mine = re.compile(rf"{daemon}(?:\w+|warning: dropping connection) {number}\b")
+    return [line for line in own.log[before:].splitlines() if mine.search(line)]
 
 
 @every_port
@@ -168,7 +164,7 @@ def test_the_client_whom_a_proxy_names_is_the_client(own: Site, name: str, form:
     header, client = NAMING[form]
     served: list[bool] = []
 
-    log = lines_of(own, name, lambda: served.append(is_served(own, name, header)), client)
+    log = lines_of(own, name, lambda: served.append(is_served(own, name, header)), f"from {client}")
 
     assert [True] == served
     assert any(re.search(rf": ok \d+ .* :{client}::40007$", line) for line in log), log
@@ -181,7 +177,7 @@ def test_a_client_whom_a_proxy_does_not_name_has_no_port_for_those_alone_who_are
 ) -> None:
     served: list[bool] = []
 
-    log = lines_of(own, name, lambda: served.append(is_served(own, name, UNNAMED[form])), PROXY)
+    log = lines_of(own, name, lambda: served.append(is_served(own, name, UNNAMED[form])), f"from {PROXY}")
 
     assert [not PORTS[name].listed_only] == served
     never_relays = name in ("smtp", "qmtp") or PORTS[name].listed_only
@@ -217,13 +213,14 @@ def is_idle(own: Site, daemon: str) -> bool:
 def test_a_proxy_that_sends_no_header_is_refused_and_the_log_says_why(
     own: Site, name: str, form: str
 ) -> None:
-    before, daemon = len(own.log), PORTS[name].daemon
-    with called(own, name) as connection, contextlib.suppress(ConnectionError):
-        connection.sendall(NO_HEADER[form])
-        assert b"" == connection.recv(1000)
+    def act() -> None:
+        with called(own, name) as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(NO_HEADER[form])
+            assert b"" == connection.recv(1000)
 
-    told = rf" {daemon}: tcpserver: deny \d+ proxy {PROXY}: .*; proxynetworks has it send one\n"
-    wait_for(lambda: re.search(told, own.log[before:]), PATIENCE_S)
+    log = lines_of(own, name, act, f"proxy {PROXY}")
+
+    assert any("; proxynetworks has it send one" in line for line in log), log
 
 
 @every_port
@@ -238,7 +235,7 @@ def test_a_header_from_a_network_that_is_not_named_is_ordinary_talk(own: Site, n
             while heard.count(b"\n") < 2 and (received := connection.recv(1000)):
                 heard += received
 
-    log = lines_of(own, name, act, ELSEWHERE)
+    log = lines_of(own, name, act, f"from {ELSEWHERE}")
 
     assert not any(f":{CLIENT}::40007" in line for line in log), log
     # Whether it comes before the greeting is a matter of luck.
@@ -249,17 +246,10 @@ def test_a_header_from_a_network_that_is_not_named_is_ordinary_talk(own: Site, n
         assert PORTS[name].answer not in heard
 
 
-def wait_until_all_is_told(own: Site) -> None:
-    """The log is written every 20 ms."""
-    before = -1
-    while before != len(own.log):
-        before = len(own.log)
-        time.sleep(0.3)
-
-
 @every_port
 def test_a_look_whether_a_port_is_open_leaves_no_line(own: Site, name: str) -> None:
-    header, _ = NAMING["v1 TCP4"]
+    header, client = NAMING["v1 TCP4"]
+    before = len(own.log)
 
     def act() -> None:
         for reset in (False, True):
@@ -268,11 +258,12 @@ def test_a_look_whether_a_port_is_open_leaves_no_line(own: Site, name: str) -> N
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert is_served(own, name, header)
 
-    wait_until_all_is_told(own)
-    log = lines_of(own, name, act)
+    lines_of(own, name, act, f"from {client}")
 
-    assert 1 == sum(": end " in line for line in log), log
-    assert not any(word in line for line in log for word in ("warning", "deny")), log
+    assert PROXY not in own.log[before:]
+    daemon = f" {PORTS[name].daemon}: tcpserver: "
+    begun = re.findall(rf"{daemon}\w+ (\d+) (?:from|proxy) ", own.log)
+    assert {*re.findall(rf"{daemon}(?:\w+|warning: dropping connection) (\d+)\b", own.log)} <= {*begun}
 
 
 @pytest.mark.parametrize("name", ["submissions", "pop3s"])
@@ -281,7 +272,7 @@ def test_a_look_of_the_proxys_own_that_ends_before_tls_is_no_warning(own: Site, 
         with called(own, name) as connection:
             connection.sendall(UNNAMED["v2 LOCAL"])
 
-    log = lines_of(own, name, act)
+    log = lines_of(own, name, act, f"from {PROXY}")
 
     assert not any("warning" in line for line in log), log
 
@@ -291,7 +282,7 @@ def test_connections_are_counted_by_the_clients_address(own: Site) -> None:
         return f"PROXY TCP6 {client} ::1 40007 25\r\n".encode()
 
     with contextlib.ExitStack() as open_ones:
-        for last in range(3):
+        for last in range(MOST):
             one = open_ones.enter_context(behind(own, "smtp", header(f"2001:db8:9::{last}")))
             assert one.recv(100).startswith(b"220 ")
         assert not is_served(own, "smtp", header("2001:db8:9::ffff"))
@@ -325,7 +316,11 @@ def session_on(connection: socket.socket) -> smtplib.SMTP:
 
 
 def test_the_proxy_itself_may_not_relay_for_whom_it_does_not_name(own: Site) -> None:
-    assert 553 == rcpt(own, UNNAMED["v1 UNKNOWN"])
+    codes: list[int] = []
+
+    lines_of(own, "smtp", lambda: codes.append(rcpt(own, UNNAMED["v1 UNKNOWN"])), f"from {PROXY}")
+
+    assert [553] == codes
 
 
 @pytest.mark.parametrize("form", NAMING)
