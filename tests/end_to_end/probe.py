@@ -9,9 +9,11 @@ import ctypes
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 
 _PTRACE_ATTACH = 16
+_PATIENCE_S = 30.0
 _SECRETS = ("environ", "mem", "maps", "fd", "fdinfo", "map_files", "auxv", "syscall", "stack")
 
 
@@ -55,20 +57,38 @@ def writable(folder: str) -> Iterator[str]:
                 yield path
 
 
-def sockets(folder: str) -> Iterator[str]:
-    """Sockets whose owner does not hang up on a stranger."""
-    for name in sorted(os.listdir(folder)):
-        if name.endswith(".sock"):
-            with socket.socket(socket.AF_UNIX) as stranger:
-                stranger.settimeout(1)
-                try:
-                    stranger.connect(f"{folder}/{name}")
-                    if stranger.recv(1):
-                        yield name
-                except TimeoutError:
-                    yield name
-                except OSError:
-                    pass
+def sockets(folder: str) -> list[str]:
+    """Sockets whose owner does not hang up on a stranger; a busy one may need a while to do so."""
+    names = [name for name in os.listdir(folder) if name.endswith(".sock")]
+    found = {name: stranger for name in names if (stranger := connected(f"{folder}/{name}"))}
+    end = time.monotonic() + _PATIENCE_S
+    while len(found) > 1 and time.monotonic() < end:
+        for name in [name for name, stranger in found.items() if has_hung_up(stranger)]:
+            found.pop(name).close()
+        time.sleep(0.05)
+    return sorted(found)
+
+
+def connected(path: str) -> "socket.socket | None":
+    """A connection to a socket, if we may have one."""
+    stranger = socket.socket(socket.AF_UNIX)
+    try:
+        stranger.connect(path)
+    except OSError:
+        stranger.close()
+        return None
+    stranger.setblocking(False)
+    return stranger
+
+
+def has_hung_up(stranger: socket.socket) -> bool:
+    """Whether the other side has ended a connection without a word."""
+    try:
+        return not stranger.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def processes() -> Iterator[str]:
