@@ -1,8 +1,9 @@
 """Owns what peers hear who break the rules, and that no message of theirs is half queued."""
 
+import os
 import secrets
+import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,7 +39,7 @@ class Peer:
 
 @contextmanager
 def peer(site: Site) -> Iterator[Peer]:
-    with socket.create_connection(("127.0.0.1", site.port(SMTP)), 20) as connection:
+    with socket.create_connection(("127.0.0.1", site.port(SMTP)), 60) as connection:
         new = Peer(connection)
         assert new.reply().startswith(b"220 ")
         yield new
@@ -56,13 +57,19 @@ def in_data(site: Site) -> Iterator[Peer]:
         yield new
 
 
-def arrives(site: Site, token: bytes) -> bool:
-    """Whether a message with that word is in the mailbox, once a later one has come through."""
+def arrived(site: Site, token: bytes) -> bytes:
+    """The message with that word, once it is in the mailbox."""
+    (message,) = wait_for(lambda: [message for message in site.maildir("alice") if token in message])
+    return message
+
+
+def stays_away(site: Site, token: bytes) -> bool:
+    """Whether no message with that word is in the mailbox when a later one has come through."""
     later = secrets.token_hex(8).encode()
     with in_data(site) as new:
         assert new.ask(b"Subject: %b\r\n\r\n.\r\n" % later).startswith(b"250 ")
-    wait_for(lambda: any(later in message for message in site.maildir("alice")))
-    return any(token in message for message in site.maildir("alice"))
+    arrived(site, later)
+    return not any(token in message for message in site.maildir("alice"))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,7 @@ def test_a_bare_newline_neither_ends_a_message_nor_is_taken(shared: Site, ending
     with in_data(shared) as new:
         assert new.ask(smuggling(token, ending)).startswith(b"451 ")
 
-    assert not arrives(shared, token)
+    assert stays_away(shared, token)
 
 
 @pytest.mark.parametrize("ending", [b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\r\n\0.\r\n"])
@@ -112,9 +119,7 @@ def test_a_bare_carriage_return_or_nul_does_not_end_a_message(shared: Site, endi
     with in_data(shared) as new:
         assert new.ask(smuggling(token, ending)).startswith(b"250 ")
 
-    assert arrives(shared, token)
-    (message,) = (message for message in shared.maildir("alice") if token in message)
-    assert b"Subject: smuggled" in message
+    assert b"Subject: smuggled" in arrived(shared, token)
 
 
 def test_a_peer_that_leaves_within_a_message_leaves_nothing(shared: Site) -> None:
@@ -123,7 +128,7 @@ def test_a_peer_that_leaves_within_a_message_leaves_nothing(shared: Site) -> Non
     with in_data(shared) as new:
         new.say(b"Subject: %b\r\n\r\n" % token + b"a line of the body\r\n" * 50_000)
 
-    assert not arrives(shared, token)
+    assert stays_away(shared, token)
 
 
 def test_a_line_without_end_is_refused(shared: Site) -> None:
@@ -140,7 +145,7 @@ def test_a_body_line_of_a_megabyte_is_taken(shared: Site) -> None:
         answer = new.ask(b"Subject: %b\r\n\r\n%b\r\n.\r\n" % (token, b"x" * 1_000_000))
 
     assert answer.startswith(b"250 ")
-    assert arrives(shared, token)
+    assert arrived(shared, token)
 
 
 def test_a_peer_that_does_not_quit_has_its_message_taken(shared: Site) -> None:
@@ -149,21 +154,31 @@ def test_a_peer_that_does_not_quit_has_its_message_taken(shared: Site) -> None:
     with in_data(shared) as new:
         assert new.ask(b"Subject: %b\r\n\r\n.\r\n" % token).startswith(b"250 ")
 
-    assert arrives(shared, token)
+    assert arrived(shared, token)
 
 
 def test_a_peer_that_keeps_still_keeps_nobody_else_waiting(shared: Site) -> None:
     with in_data(shared), peer(shared), in_data(shared) as slow:
         slow.say(b"Subject: half a li")
-        began = time.monotonic()
 
-        assert not arrives(shared, b"half a li")
-        assert time.monotonic() - began < 10
+        assert stays_away(shared, b"half a li")  # and a later one comes through, with what patience we have
 
 
 def test_one_who_talks_before_the_greeting_is_turned_away(shared: Site) -> None:
-    with socket.create_connection(("127.0.0.1", shared.port(SMTP)), 20) as connection:
+    with stopped(shared.daemons()["smtpd"]):  # or the greeting could be faster
+        connection = socket.create_connection(("127.0.0.1", shared.port(SMTP)), 60)
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        heard = connection.makefile("rb").read()
+    with connection, connection.makefile("rb") as lines:
+        assert lines.read().startswith(b"554 ")
 
-    assert b"250 " not in heard
+
+@contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """While it lasts, these processes do nothing."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
