@@ -13,6 +13,8 @@ from tests.support.certificate import self_signed
 from tests.support.site import POP3, POP3S, QMQP, QMTP, SMTP, SUBMISSION, SUBMISSIONS, Site, site
 from tests.support.stage import Stage
 
+pytestmark = pytest.mark.timeout(600)  # the first one waits until all are played
+
 PORTS = {
     "smtp": SMTP,
     "submission": SUBMISSION,

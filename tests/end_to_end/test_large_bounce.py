@@ -1,5 +1,6 @@
 """A message of 20 MB and its bounce pass through every process in pieces."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -25,9 +26,9 @@ def memory_kb(own: Site, which: str) -> dict[int, int]:
     assert own.running
     found = {}
     for pid in descendants(own.running.pid):
-        status = Path(f"/proc/{pid}/status")
-        if status.exists() and (size := re.search(rf"{which}:\s+(\d+)", status.read_text())):
-            found[pid] = int(size[1])
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            if size := re.search(rf"{which}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()):
+                found[pid] = int(size[1])
     return found
 
 

@@ -71,7 +71,7 @@ def test_an_address_leads_to_its_mailbox(shared: Site, to: str, name: str, domai
 
 @pytest.mark.parametrize("to", ["nobody@example.test", "alice@elsewhere.test", "alicex@example.test"])
 def test_a_recipient_who_does_not_exist_is_refused_at_rcpt(shared: Site, to: str) -> None:
-    with smtplib.SMTP("127.0.0.1", shared.port(SMTP), "client.test", 10) as session:
+    with smtplib.SMTP("127.0.0.1", shared.port(SMTP), "client.test", 60) as session:
         session.ehlo()
         session.mail("sender@outside.test")
         code, _ = session.rcpt(to)

@@ -52,7 +52,7 @@ def test_a_refused_recipient_bounces_in_the_peers_words(world: World) -> None:
     new = send(world, "nobody@lists.test")
 
     wait_for(lambda: world.site.has("bob", new))
-    assert "Remote_host_said:_sorry,_no_such_list_(#5.1.1)" in world.site.log
+    wait_for(lambda: "Remote_host_said:_sorry,_no_such_list_(#5.1.1)" in world.site.log)
 
 
 def test_route_tells_that_it_goes_by_qmtp(world: World) -> None:

@@ -45,7 +45,7 @@ def test_ctrl_c_stops_it_cleanly_and_quickly(running: Site) -> None:
     code = running.down()
 
     assert 0 == code
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), 5)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), 60)
     assert "Traceback" not in running.log[printed:]
 
 

@@ -41,7 +41,13 @@ class Smarthost:
         if not implicit:
             tls = {"tls_context": context, "require_starttls": True}
         self._controller = Controller(
-            self, hostname=HERE, port=self.port, auth_required=True, authenticator=_authenticate, **tls
+            self,
+            hostname=HERE,
+            port=self.port,
+            ready_timeout=60.0,
+            auth_required=True,
+            authenticator=_authenticate,
+            **tls,
         )
 
     async def handle_DATA(self, server: Server, session: Session, envelope: Envelope) -> str:

@@ -43,7 +43,7 @@ class World(NamedTuple):
         trust = ssl.create_default_context(cafile=str(self.pem))
         trust.check_hostname = False
         with smtplib.SMTP_SSL(
-            "127.0.0.1", self.ports[1], "laptop.test", timeout=30, context=trust
+            "127.0.0.1", self.ports[1], "laptop.test", timeout=60, context=trust
         ) as session:
             session.login(name, self.site.mailbox(name).password if password is None else password)
             yield session
@@ -163,7 +163,7 @@ def test_a_wrong_password_and_no_password_send_nothing(world: World) -> None:
         refused = pytest.raises(smtplib.SMTPAuthenticationError, match="no user here with that password")
         with refused, world.session(name, "wrong"):
             pass
-    with smtplib.SMTP("127.0.0.1", world.ports[0], timeout=30) as session:
+    with smtplib.SMTP("127.0.0.1", world.ports[0], timeout=60) as session:
         assert (530, b"STARTTLS first (#5.7.0)") == session.docmd("MAIL FROM:<alice@example.test>")
     wait_for(lambda: "refused 127.0.0.1 nobody@example.test: 535 " in world.site.log)
 
@@ -192,11 +192,12 @@ def test_send_as_gives_an_address_elsewhere(world: World) -> None:
         session.sendmail("news@far.test", [TO], new.content.replace(b"sender@outside.test", b"news@far.test"))
 
     assert b"news@far.test" == wait_for(lambda: world.taken(new)).sender
-    assert "submission bob@example.test from 127.0.0.1: sender <news@far.test> recipients 1" in world.site.log
+    told = "submission bob@example.test from 127.0.0.1: sender <news@far.test> recipients 1"
+    wait_for(lambda: told in world.site.log)
 
 
 def test_port_25_knows_no_passwords(world: World) -> None:
-    with smtplib.SMTP("127.0.0.1", world.site.port(SMTP), timeout=30) as session:
+    with smtplib.SMTP("127.0.0.1", world.site.port(SMTP), timeout=60) as session:
         session.ehlo()
 
         assert not session.has_extn("auth")
