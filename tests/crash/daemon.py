@@ -10,7 +10,7 @@ from tests.crash.door import Door
 from tests.crash.errors import Injector
 from tests.crash.launcher import Clock, Launcher
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Daemon:

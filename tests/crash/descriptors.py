@@ -24,8 +24,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def full_table(pids: list[int]) -> Iterator[None]:
     """While it lasts, these processes get no new descriptor."""
     for pid in pids:
-        taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
-        _limit(pid, next(number for number in range(len(taken) + 1) if number not in taken))
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+            _limit(pid, next(number for number in range(len(taken) + 1) if number not in taken))
     try:
         yield
     finally:

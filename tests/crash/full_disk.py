@@ -38,7 +38,7 @@ def play(running: Site, customer: Customer, folder: Path, size: int) -> list[str
     """Hand in messages while a disk is full, and when it is not any more; what is wrong."""
     wrong: list[str] = []
     ballast = fill(folder)
-    said = [customer.hand_in(20.0, size) for _ in range(MOST)]
+    said = [customer.hand_in(60.0, size) for _ in range(MOST)]
     ballast.unlink()
     refused = [one for one in said if one]
     print(f"{folder.name} full: {len(refused)} of {MOST} messages refused, {refused[:1]}", flush=True)

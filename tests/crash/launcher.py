@@ -68,7 +68,7 @@ class Launcher:
 
     def __exit__(self, *_: object) -> None:
         self._ours.close()
-        self._process.wait(20)
+        self._process.wait(60)
         # Behind a door that nobody minds any more a daemon may not find its end.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

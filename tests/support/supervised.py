@@ -31,7 +31,7 @@ password=toaster
 _PROGRAM = """\
 [program:{name}]
 command=sh -c "trap 'echo HUP >> {notes}' HUP; echo $$ > {notes}.pid
-  echo started >> {notes}; while :; do sleep 0.02; done"
+  echo started >> {notes}; while :; do sleep 0.1; done"
 startsecs=0
 """
 
