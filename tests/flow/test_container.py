@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -155,13 +154,10 @@ def test_the_command_toaster_has_its_texts(container: Container) -> None:
 
 
 def test_it_stops_within_ten_seconds_by_itself(container: Container) -> None:
-    before = time.monotonic()
-    container.compose("stop", "--timeout", "30")
-    took = time.monotonic() - before
+    container.compose("stop", "--timeout", "10")  # then Docker kills it, and the code is 137
     code = container.compose("ps", "-a", "--format", "{{.ExitCode}}").strip()
     container.compose("up", "-d", "--wait")
 
-    assert took < 10
     assert code == "0"
 
 
@@ -187,6 +183,10 @@ def only_daemons(container: Container) -> list[Process]:
 
 
 def pss(pid: int) -> int:
-    """Proportional set size in bytes (proc(5), smaps_rollup)."""
-    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    """Proportional set size in bytes (proc(5), smaps_rollup); none of a process that has ended since."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0

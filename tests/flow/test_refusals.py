@@ -98,6 +98,6 @@ def test_a_changed_config_is_applied_in_the_running_container(container: Contain
 
     container.run("toaster", "apply")
     new = letter()
-    clients.swaks(container.ports["SMTP"], "boss@example.test", new.content)
+    until_it_works(lambda: clients.swaks(container.ports["SMTP"], "boss@example.test", new.content))
 
     assert wait_for(lambda: any(new.is_in(message) for message in clients.curl(container.mailbox())))
