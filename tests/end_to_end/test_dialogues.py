@@ -54,7 +54,7 @@ class InAFolder:
             input=given,
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=120,
             user=5000 if owner and is_root() else None,
         ).stdout
 

@@ -90,7 +90,7 @@ def with_client(
         capture_output=True,
         cwd=CHECKOUT,
         env={**os.environ, "TOASTER_HOME": str(folder), "QMAILQUEUE": queue, "QMAILHOST": "outside.test"},
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -177,7 +177,7 @@ def test_the_daemons_are_in_the_checklist_and_in_good_health(mx: Site) -> None:
 
 def check_health(mx: Site) -> None:
     health = [sys.executable, "-m", "appliance", "health"]
-    done = subprocess.run(health, env=mx.environ, cwd=CHECKOUT, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(health, env=mx.environ, cwd=CHECKOUT, capture_output=True, check=False, timeout=120)
     assert (0, b"") == (done.returncode, done.stderr)
 
 

@@ -57,9 +57,9 @@ def test_the_two_commands_of_the_checklist_send_and_fetch_a_first_message(shippe
     assert fetch
     new = shipped.place.mail / "example.test" / "alice" / "Maildir" / "new"
 
-    subprocess.run(["sh", "-c", send[1]], check=True, capture_output=True, timeout=60)
+    subprocess.run(["sh", "-c", send[1]], check=True, capture_output=True, timeout=120)
     wait_for(lambda: list(new.iterdir()))
-    fetched = subprocess.run(["sh", "-c", fetch[1]], check=True, capture_output=True, timeout=60).stdout
+    fetched = subprocess.run(["sh", "-c", fetch[1]], check=True, capture_output=True, timeout=120).stdout
 
     assert b"\r\nDelivered-To: example.test-alice@example.test\r\n" in fetched
 
@@ -72,7 +72,7 @@ def test_curl_sends_the_first_message_where_swaks_is_missing(shipped: Site, tmp_
         patched.setenv("PATH", str(tmp_path))
         command = send_command(listener, "alice@example.test")
 
-    subprocess.run(["sh", "-c", command], check=True, capture_output=True, timeout=60)
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True, timeout=120)
 
     assert "curl" in command
     wait_for(lambda: len(list(new.iterdir())) > before)

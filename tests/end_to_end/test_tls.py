@@ -98,7 +98,7 @@ def openssl(port: int, protocol: str, *options: str) -> tuple[str, str]:
     """The first name and the protocol of TLS that `openssl s_client` finds, both empty if there is no TLS."""
     words = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *options]
     words += ["-starttls", protocol] if protocol else []
-    done = subprocess.run(words, input="QUIT\r\n", capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, input="QUIT\r\n", capture_output=True, text=True, timeout=120, check=False)
     name = re.search(r"^subject=CN ?= ?(\S+)$", done.stdout, re.MULTILINE)
     spoken = re.search(r"^New, (\S+), Cipher is \S*[A-Z]{3}", done.stdout, re.MULTILINE)
     return (name[1] if name else "", spoken[1] if spoken else "")
@@ -121,7 +121,7 @@ def test_sslscan_finds_nothing_weak(world: World, port: int, protocol: str) -> N
         ["sslscan", "--no-colour", "--show-sigs", *words, f"127.0.0.1:{world.site.port(port)}"],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=120,
         check=False,
     ).stdout
 
@@ -300,7 +300,9 @@ def test_what_is_said_in_the_clear_behind_starttls_never_counts(
 
 def test_a_client_that_renegotiates_is_not_let(world: World) -> None:
     words = ["openssl", "s_client", "-connect", f"127.0.0.1:{world.site.port(SUBMISSIONS)}", "-tls1_2"]
-    done = subprocess.run(words, input="R\nQUIT\r\n", capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        words, input="R\nQUIT\r\n", capture_output=True, text=True, timeout=120, check=False
+    )
 
     assert "RENEGOTIATING" in done.stdout + done.stderr
     assert "no renegotiation" in done.stderr
