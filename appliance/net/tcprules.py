@@ -17,9 +17,9 @@ from appliance.system.files import write_all
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """tcprules: 0, 100 for a line that is no rule, 111 if the files cannot be written."""
-    if len(argv) != 2:
+    if len(argv) < 2:
         return usage("tcprules rules.cdb rules.tmp")
-    cdb, temporary = argv
+    cdb, temporary = argv[:2]
     doing = f"create {temporary}"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -42,7 +42,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
 
 def check(argv: list[str], environ: Mapping[str, str]) -> int:
     """tcprulescheck RULES.CDB: what tcpserver would do with the client in TCPREMOTEIP, HOST and INFO."""
-    if len(argv) != 1:
+    if not argv:
         return usage("tcprulescheck rules.cdb")
     try:
         with open(argv[0], "rb") as stream:
@@ -50,7 +50,7 @@ def check(argv: list[str], environ: Mapping[str, str]) -> int:
         known = (environ.get("TCPREMOTEHOST"), environ.get("TCPREMOTEINFO"))
         rule = lookup(cdb, environ.get("TCPREMOTEIP", "0.0.0.0"), *known)
     except OSError as error:
-        return fatal("tcprulescheck", 111, f"unable to open {argv[0]}: {words_of(error)}")
+        return fatal("tcprulescheck", 111, f"unable to read {argv[0]}: {words_of(error)}")
     except FormatError as error:
         return fatal("tcprulescheck", 111, f"unable to read {argv[0]}: {error}")
     lines = ["default:"] if rule is None else [f"rule {rule.key}:"]

@@ -49,12 +49,17 @@ def test_a_file_that_cannot_be_made_is_named(
     assert "tcprules: fatal: unable to create r.tmp: is a directory\n" == capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argv", [[], ["r.cdb"], ["a", "b", "c"]])
+@pytest.mark.parametrize("argv", [[], ["r.cdb"]])
 def test_both_say_how_they_are_called(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    checked = tcprules.check(argv, {}) if len(argv) != 1 else 100
-
-    assert (100, 100) == (tcprules.main(argv, {}), checked)
+    assert (100, 100) == (tcprules.main(argv, {}), tcprules.check([], {}))
     assert "tcprules: usage: tcprules rules.cdb rules.tmp\n" in capsys.readouterr().err
+
+
+def test_a_third_argument_is_passed_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b":deny\n")))
+
+    assert (0, 0) == (tcprules.main(["a", "b", "c"], {}), tcprules.check(["a", "c"], {}))
+    assert [folder / "a"] == list(folder.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,7 @@ def test_a_check_tells_the_rule_of_a_client(
 @pytest.mark.parametrize(
     ("told", "content"),
     [
-        ("tcprulescheck: fatal: unable to open r.cdb: file does not exist\n", None),
+        ("tcprulescheck: fatal: unable to read r.cdb: file does not exist\n", None),
         ("tcprulescheck: fatal: unable to read r.cdb: the cdb is shorter than its header\n", b"short"),
     ],
 )
