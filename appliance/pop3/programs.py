@@ -22,7 +22,10 @@ PASSWORD_DESCRIPTOR = 3  # checkpassword's interface
 
 
 def pop3d(argv: list[str], environ: Mapping[str, str]) -> int:
-    """qmail-pop3d(8): a session over the Maildir that its argument names; always 0."""
+    """qmail-pop3d(8): a session over the Maildir that its argument names; 0, but 1 for root."""
+    if os.getuid() == 0:
+        write_all(2, b"qmail-pop3d invoked as uid 0, terminating\n")
+        return 1
     if not argv:
         write_all(1, replies.NO_MAILDIR)
         return 0

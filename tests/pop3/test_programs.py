@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from appliance.system.privileges import is_root
+from tests.support.pop3_rig import OWNER, own
 from tests.support.sources import CHECKOUT
 
 PROGRAM = "import os, sys; from appliance.pop3 import programs; "
+AS_OWNER = f"os.setgroups([]); os.setgid({OWNER}); os.setuid({OWNER}); " if is_root() else ""
 STAND_IN = """\
 import os, sys
 user, password, stamp, _ = os.read(3, 512).split(b"\\0")
@@ -28,11 +31,14 @@ def home(tmp_path: Path) -> Path:
     for folder in ("tmp", "new", "cur"):
         (tmp_path / "Maildir" / folder).mkdir(parents=True)
     (tmp_path / "Maildir/new/1.a").write_bytes(b"A: b\r\n\nbody")
+    own(tmp_path)
     return tmp_path
 
 
-def run(home: Path, function: str, said: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    code = f"{PROGRAM}sys.exit(programs.{function}(sys.argv[1:], os.environ))"
+def run(
+    home: Path, function: str, said: bytes, *arguments: str, who: str = AS_OWNER
+) -> subprocess.CompletedProcess[bytes]:
+    code = f"{PROGRAM}{who}sys.exit(programs.{function}(sys.argv[1:], os.environ))"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         input=said,
@@ -73,6 +79,14 @@ def test_qmail_pop3d_without_a_maildir_says_so(home: Path, arguments: list[str])
     assert (0, b"-ERR this user has no $HOME/Maildir\r\n") == (done.returncode, done.stdout)
 
 
+@pytest.mark.skipif(not is_root(), reason="root alone is refused")
+def test_qmail_pop3d_does_not_serve_root(home: Path) -> None:
+    done = run(home, "pop3d", b"STAT\r\n", "Maildir", who="")
+
+    refusal = b"qmail-pop3d invoked as uid 0, terminating\n"
+    assert (1, b"", refusal) == (done.returncode, done.stdout, done.stderr)
+
+
 def test_qmail_popup_hands_over_with_what_came_behind_the_password(home: Path) -> None:
     said = b"USER alice\r\nPASS secret\r\nSTAT\r\nQUIT\r\n"
 
@@ -109,7 +123,7 @@ def test_qmail_popup_without_its_program_refuses(home: Path) -> None:
 @pytest.mark.parametrize("function", ["popup", "pop3d"])
 def test_a_peer_that_is_gone_is_no_fault(home: Path, function: str) -> None:
     """Writing into a closed pipe ends the program without a traceback."""
-    code = f"{PROGRAM}sys.exit(programs.{function}(['Maildir', '/bin/true'], os.environ))"
+    code = f"{PROGRAM}{AS_OWNER}sys.exit(programs.{function}(['Maildir', '/bin/true'], os.environ))"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
