@@ -54,8 +54,11 @@ class Command(NamedTuple):
 
 
 def parse_command(line: bytes) -> Command:
-    """Split a line without its end, as qmail does: one blank ends the verb, more of them are passed over."""
-    verb, _, argument = line.partition(b" ")
+    """Split a line without its end, as qmail does: one blank ends the verb, more of them are passed over.
+
+    A NUL ends the command: what follows it would end a checkpassword's user or password, or say more than it.
+    """
+    verb, _, argument = line.partition(b"\0")[0].partition(b" ")
     return Command(verb.upper(), argument.lstrip(b" "))
 
 
@@ -175,12 +178,10 @@ class Authorization(_State):
         """What one command asks for: Reply, Login, SaltWanted, Proven, StartTls or Close."""
         if self._authentication is not None:
             return self._authenticate(self._authentication, line)
-        if b"\0" in line:
-            return Reply(replies.SYNTAX)  # for a checkpassword it would end the user's name or the password
         verb, argument = parse_command(line)
         match verb:
             case b"USER":
-                self._user = argument
+                self._user = argument or self._user
                 return Reply(replies.OK if argument else replies.SYNTAX)
             case b"PASS" if not self._user:
                 return Reply(replies.USER_FIRST)

@@ -67,7 +67,7 @@ def test_the_greeting_carries_what_it_is_told() -> None:
         (b"USER ", b"-ERR syntax error\r\n"),
         (b"USER alice", b"+OK \r\n"),
         (b"user alice", b"+OK \r\n"),
-        (b"USER al\0ice", b"-ERR syntax error\r\n"),
+        (b"USER \0alice", b"-ERR syntax error\r\n"),
         (b"NOOP", b"+OK \r\n"),
         (b"QUIT", b"+OK \r\n"),
         (b"APOP alice", b"-ERR syntax error\r\n"),
@@ -120,8 +120,17 @@ def test_the_last_user_named_is_the_one() -> None:
     assert Login(b"alice", b"x") == events[-1]
 
 
-def test_an_empty_user_forgets_the_one_before() -> None:
-    assert said(Authorization(b"h"), b"USER alice\r\nUSER\r\nPASS x\r\n").endswith(b"-ERR USER first\r\n")
+def test_an_empty_user_is_refused_and_the_one_before_stays() -> None:
+    events = list(Authorization(b"h").receive(b"USER alice\r\nUSER\r\nPASS x\r\n"))
+
+    assert [Reply(b"+OK \r\n"), Reply(b"-ERR syntax error\r\n"), Login(b"alice", b"x")] == events
+
+
+def test_a_nul_ends_a_command() -> None:
+    events = list(Authorization(b"h").receive(b"USER al\0ice\r\nPASS x\0y\r\n"))
+
+    assert [Reply(b"+OK \r\n"), Login(b"al", b"x")] == events
+    assert Command(b"LIST", b"") == parse_command(b"LIST\0 1")
 
 
 def test_an_empty_password_is_a_syntax_error() -> None:
