@@ -79,7 +79,7 @@ class SmtpServer:
         self._begin()
 
     def _begin(self) -> None:
-        self.helo = b""
+        self.helo: bytes | None = None
         self.extended = False
         self._forget()
 

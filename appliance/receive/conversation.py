@@ -65,7 +65,7 @@ class Conversation:
         self._login_name = b""
         self._submission: Submission | None = None
         self._incoming: Incoming | None = None
-        self._received_for: tuple[bytes, bytes, int] | None = None
+        self._received_for: tuple[bytes | None, bytes, int] | None = None
         self._received = b""
 
     @property
@@ -285,7 +285,7 @@ class Conversation:
         session = self.session
         wanted = (session.helo, _protocol(session), int(self._desk.clock()))
         if wanted != self._received_for:
-            self._received = received_line(self._environment, session.helo or None, wanted[1], wanted[2])
+            self._received = received_line(self._environment, session.helo, wanted[1], wanted[2])
             if self._submission is not None and self._submission.conditions.hides_client:
                 self._received = format_submitted(own_name(self._environment), wanted[1], wanted[2])
             self._received_for = wanted

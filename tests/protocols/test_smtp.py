@@ -192,7 +192,7 @@ def test_tls_forgets_all_that_was_said_and_does_not_begin_twice() -> None:
 
     session.start_tls()
 
-    assert (b"", False, None, True) == (session.helo, session.extended, session.sender, session.secure)
+    assert (None, False, None, True) == (session.helo, session.extended, session.sender, session.secure)
     assert [Refused(Fault.MAIL_FIRST), Refused(Fault.TLS_TWICE)] == list(receive(b"DATA\r\nSTARTTLS\r\n"))
 
 

@@ -40,6 +40,7 @@ def test_a_dialogue(path: Path, tmp_path: Path) -> None:
         (b"HELO client\r\n", "client", "SMTP"),
         (b"EHLO client\r\n", "client", "SMTP"),
         (b'HELO a b<c>;"x"\r\n', "a?b?c???x?", "SMTP"),
+        (b"HELO\r\n", "", "SMTP"),
     ],
 )
 def test_the_received_line_is_qmails(tmp_path: Path, said: bytes, name: str, protocol: str) -> None:
