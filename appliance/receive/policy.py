@@ -95,7 +95,7 @@ class Policy:
         return Terms(
             None if relay is None else relay.encode("utf-8", "surrogateescape"),
             self.databytes if databytes is None else _leading_number(databytes),
-            frozenset(("127.0.0.1", environment.get("TCPLOCALIP", "127.0.0.1"))),
+            frozenset(("0.0.0.0", "127.0.0.1", environment.get("TCPLOCALIP", "127.0.0.1"))),
         )
 
     def is_bad_sender(self, sender: bytes) -> bool:

@@ -114,6 +114,7 @@ def test_relayclient_may_be_empty(tmp_path: Path, variable: str | None, expected
     ("address", "expected"),
     [
         (b"joe@[127.0.0.1]", b"joe@lab.test"),
+        (b"joe@[0.0.0.0]", b"joe@lab.test"),
         (b"joe@[192.0.2.1]", b"joe@lab.test"),
         (b"joe@[10.9.8.7]", b"joe@[10.9.8.7]"),
         (b"joe@[127.0.0.1]x", b"joe@[127.0.0.1]x"),
