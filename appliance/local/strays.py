@@ -8,10 +8,13 @@ import contextlib
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable
 
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 1000  # a chain that forks as fast as it is stopped needs one for each link
+_LONGEST_S = 10.0  # for all to stand still: a chain that forks as fast as it is stopped needs a look a link
+_PAUSE_S = 0.001
+_STILL = b"TtZX"  # stopped, traced, ended: proc_pid_stat(5)
 
 
 def adopt_orphans(yes: bool) -> None:
@@ -51,21 +54,44 @@ def family(pid: int) -> list[int]:
 def end_all(find: Callable[[], Iterable[int]]) -> int:
     """Kill the processes that `find` gives and all below them; gives how many there were.
 
-    All are stopped before the first is killed: what forks faster than it is killed stands still then.
+    All are stopped before the first is killed: what forks faster than it is killed stands still then. Who is
+    in the midst of fork(2) ends that before he stops, so the last look is one before which all stood still.
     """
     stopped: set[int] = set()
-    for _ in range(_ROUNDS):
+    moving: set[int] = set()
+    end = time.monotonic() + _LONGEST_S
+    while time.monotonic() < end:
+        moving = {pid for pid in moving if _moves(pid)}
         fresh = {pid for root in find() for pid in family(root)} - stopped
-        if not fresh:
+        if not fresh and not moving:
             break
-        _signal(fresh, signal.SIGSTOP)
+        if not fresh:
+            time.sleep(_PAUSE_S)
+        moving |= _signal(fresh, signal.SIGSTOP)
         stopped |= fresh
     _signal(stopped, signal.SIGKILL)
     return len(stopped)
 
 
-def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+def _moves(pid: int) -> bool:
+    """Whether a process that was told to stop can still have a child of which nobody knows."""
+    states = set[bytes]()
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/stat", "rb") as stat:
+                states.add(stat.read().rpartition(b")")[2].split()[0])
+    waits_for_child = states == {b"D"} and bool(
+        children(pid)
+    )  # vfork(2): until the child, which stands, goes on
+    return any(state not in _STILL for state in states) and not waits_for_child
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> set[int]:
+    """Those that were there to be told."""
+    told: set[int] = set()
     for pid in pids:
         # PermissionError: a setuid program; it is the system's, and ends when it likes.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
+            told.add(pid)
+    return told
