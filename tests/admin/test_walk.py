@@ -36,7 +36,7 @@ def ends(place: Place, address: str) -> list[End]:
     return walked(place, address).ends
 
 
-def test_a_mailbox_is_reached_by_four_looks(place: Place) -> None:
+def test_a_mailbox_is_reached_by_five_looks(place: Place) -> None:
     home = place.mail / "example.org/alice"
 
     found = walked(place, "alice@example.org")
@@ -49,6 +49,7 @@ def test_a_mailbox_is_reached_by_four_looks(place: Place) -> None:
         ),
         Step(0, "users/assign", f"`=example.org-alice` is user vmail, home {home}"),
         Step(0, f"{home}/.qmail", "is not there"),
+        Step(0, f"{home}/.qmaildefault", "is not there"),
         Step(0, "control/defaultdelivery", "decides, as there is no .qmail file"),
         Step(0, "maildir", f"{home}/Maildir"),
     ] == found.steps

@@ -371,10 +371,15 @@ def test_the_address_of_a_proxy_that_names_nobody_counts_for_no_password(
             lines.write(said.encode() + b"\r\n")
             lines.flush()
             heard = lines.readline()
-    with behind(own, "submissions", header) as connection, session_on(connection) as session:
-        session.ehlo()
-        code, _ = session.docmd("AUTH", "PLAIN " + b64encode(f"\0{user}\0nearby".encode()).decode())
 
-    assert (is_right, 235 if is_right else 535) == (heard.startswith(b"+OK"), code)
+    def log_in() -> int:
+        with behind(own, "submissions", header) as connection, session_on(connection) as session:
+            session.ehlo()
+            return session.docmd("AUTH", "PLAIN " + b64encode(f"\0{user}\0nearby".encode()).decode())[0]
+
+    codes: list[int] = []
+    lines_of(own, "submissions", lambda: codes.append(log_in()), f"from {PROXY}")
+
+    assert (is_right, [235 if is_right else 535]) == (heard.startswith(b"+OK"), codes)
     told = f"login {user} from {PROXY}" if is_right else f"authorization failed: {user} from unknown"
     wait_for(lambda: f" pop3d: {told}" in own.log[before:], PATIENCE_S)
