@@ -14,6 +14,7 @@ from appliance.accounts.exchange import Question
 from appliance.accounts.program import Program
 from appliance.formats.outcome import Temporary
 from appliance.system.privileges import IDENTITIES, is_root
+from tests.support.processes import is_alive
 from tests.support.waiting import wait_for
 
 READS = f"""\
@@ -92,15 +93,7 @@ def test_a_program_that_takes_too_long_is_killed_with_all_that_it_started(
         found.is_right(Question(os.fsencode(note), b"secret"))
 
     if note.exists() and note.read_text():
-        wait_for(lambda: not is_running(int(note.read_text())))
-
-
-def is_running(pid: int) -> bool:
-    """Whether it has not ended; a process that nobody waits for stays as a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+        wait_for(lambda: not is_alive(int(note.read_text())))
 
 
 def test_what_is_longer_than_a_program_reads_is_wrong(open_folder: Path) -> None:
@@ -116,7 +109,7 @@ def test_it_ends_with_authd(open_folder: Path) -> None:
         assert found.is_right(Question(b"alice", b"secret"))
 
     for pid in pids:
-        wait_for(lambda pid=pid: not is_running(pid))  # type: ignore[misc]
+        wait_for(lambda pid=pid: not is_alive(pid))  # type: ignore[misc]
 
 
 def children() -> set[int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.net.prefork import BUCKETS, CROWD, Slot, prefork
+from tests.support.processes import is_alive
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
@@ -72,13 +73,6 @@ def workers(folder: Path, count: int) -> list[tuple[int, str]]:
     return sorted(wait_for(found), key=lambda pair: pair[1])
 
 
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def test_one_worker_is_the_process_itself() -> None:
     assert os.getpid() == prefork(1, os.getpid)
 
@@ -135,8 +129,8 @@ def test_one_worker_is_enough_until_a_crowd_comes_and_when_it_has_left(tmp_path:
         os.kill(first, signal.SIGUSR1)  # a crowd comes
         (second,) = {pid for pid, _ in workers(tmp_path, 2)} - {first}
         os.kill(first, signal.SIGUSR2)  # and leaves
-        wait_for(lambda: gone(second))
-        assert not gone(first)
+        wait_for(lambda: not is_alive(second))
+        assert is_alive(first)
 
         os.kill(first, signal.SIGUSR1)
         workers(tmp_path, 3)
@@ -150,7 +144,7 @@ def test_a_worker_with_a_connection_is_not_let_go(tmp_path: Path) -> None:
         os.kill(first, signal.SIGUSR2)
 
         time.sleep(0.5)
-        assert not gone(second)
+        assert is_alive(second)
 
 
 def test_hup_and_term_reach_all_workers(master: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
@@ -161,7 +155,7 @@ def test_hup_and_term_reach_all_workers(master: "subprocess.Popen[bytes]", tmp_p
     master.send_signal(signal.SIGTERM)
 
     assert 0 == master.wait(60)
-    assert all(gone(pid) for pid in pids)
+    assert all(not is_alive(pid) for pid in pids)
 
 
 def test_workers_end_with_their_master(master: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
@@ -170,7 +164,7 @@ def test_workers_end_with_their_master(master: "subprocess.Popen[bytes]", tmp_pa
     master.kill()
     master.wait()
 
-    wait_for(lambda: all(gone(pid) for pid in pids))
+    wait_for(lambda: all(not is_alive(pid) for pid in pids))
 
 
 def test_a_signal_that_comes_with_the_end_of_a_worker_does_not_end_the_master() -> None:

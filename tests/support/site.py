@@ -2,11 +2,9 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,8 +13,10 @@ from pathlib import Path
 from appliance.__main__ import DAEMONS
 from appliance.system.place import Place
 from tests.support.clients import Mailbox
+from tests.support.folders import open_folder
 from tests.support.letter import Letter
 from tests.support.ports import free_base
+from tests.support.processes import is_alive
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import LIMIT_S, wait_for
 
@@ -111,7 +111,7 @@ class Site:
                 with suppress(ProcessLookupError):  # it has ended by itself
                     os.kill(pid, number)
         self.running.wait(LIMIT_S)
-        wait_for(lambda: all(map(_has_ended, pids)))
+        wait_for(lambda: not any(map(is_alive, pids)))
 
     def toaster(self, *words: str, code: int = 0, stdin: str = "") -> str:
         """What the command `toaster` prints; AssertionError if it ends with another exit code."""
@@ -183,14 +183,6 @@ class Site:
         return any(new.is_in(message) for message in self.maildir(name))
 
 
-def _has_ended(pid: int) -> bool:
-    """Whether a process has closed all its files, be it that nobody has asked for its exit code yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def descendants(pid: int) -> list[int]:
     """All processes below a process, those nearer to it first; one that ends meanwhile has none."""
     try:
@@ -207,17 +199,15 @@ def site(config: str = CONFIG, environ: Mapping[str, str] | None = None) -> Iter
 
     The folder is not pytest's own: started as root the daemons are other users, and must be able to enter it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="toaster-"))
-    folder.chmod(0o755)
-    (folder / "config.yaml").write_text(config)
-    base = free_base((SMTP, OFMIP, SUBMISSIONS, SUBMISSION, QMTP, QMQP, POP3, POP3S))
-    places = {"HOME": "qmail", "MAIL": "mail", "STATE": "state", "CONFIG": "config.yaml"}
-    settings = {f"TOASTER_{name}": str(folder / path) for name, path in places.items()}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOASTER_", "PORT_"))}
-    new = Site(folder, base, {**kept, **settings, "PORT_BASE": str(base), **(environ or {})})
-    try:
-        yield new
-    finally:
-        if new.running and new.running.poll() is None:
-            new.down()
-        shutil.rmtree(folder)
+    with open_folder() as folder:
+        (folder / "config.yaml").write_text(config)
+        base = free_base((SMTP, OFMIP, SUBMISSIONS, SUBMISSION, QMTP, QMQP, POP3, POP3S))
+        places = {"HOME": "qmail", "MAIL": "mail", "STATE": "state", "CONFIG": "config.yaml"}
+        settings = {f"TOASTER_{name}": str(folder / path) for name, path in places.items()}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("TOASTER_", "PORT_"))}
+        new = Site(folder, base, {**kept, **settings, "PORT_BASE": str(base), **(environ or {})})
+        try:
+            yield new
+        finally:
+            if new.running and new.running.poll() is None:
+                new.down()

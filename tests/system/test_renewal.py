@@ -16,6 +16,7 @@ from appliance.system.keyfiles import pairs_of
 from appliance.system.place import Place
 from appliance.system.renewal import Changes, Renewal
 from tests.support.certificate import self_signed, split
+from tests.support.processes import is_alive
 from tests.support.sources import CHECKOUT
 from tests.support.waiting import wait_for
 
@@ -111,13 +112,6 @@ def children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
-def is_gone(pid: str) -> bool:
-    try:
-        return "\nState:\tZ" in Path("/proc", pid, "status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def descriptors(pid: str) -> Iterator[str]:
     """What they lead to; some are closed while we look."""
     for path in Path("/proc", pid, "fd").iterdir():
@@ -150,7 +144,7 @@ def test_it_is_one_process_without_a_socket_that_ends_with_its_daemon(place: Pla
         daemon.wait()
 
     assert not [link for link in open_in_it if link.startswith("socket:")]
-    wait_for(lambda: is_gone(child))
+    wait_for(lambda: not is_alive(int(child)))
 
 
 def test_without_a_certificate_there_is_no_process(place: Place) -> None:
