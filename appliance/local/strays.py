@@ -24,12 +24,7 @@ def adopt_orphans(yes: bool) -> None:
 
 def children(pid: int) -> list[int]:
     """The children of a process; none if it has ended, or on a kernel that does not list them."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as listed:
-                found += map(int, listed.read().split())
-    return found
+    return [int(child) for listed in _of_threads(pid, "children") for child in listed.split()]
 
 
 def tasks_of(uid: int) -> int:
@@ -75,15 +70,22 @@ def end_all(find: Callable[[], Iterable[int]]) -> int:
 
 def _moves(pid: int) -> bool:
     """Whether a process that was told to stop can still have a child of which nobody knows."""
-    states = set[bytes]()
-    with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/stat", "rb") as stat:
-                states.add(stat.read().rpartition(b")")[2].split()[0])
-    waits_for_child = states == {b"D"} and bool(
-        children(pid)
-    )  # vfork(2): until the child, which stands, goes on
+    states = {stat.rpartition(b")")[2].split()[0] for stat in _of_threads(pid, "stat")}
+    # It waits by vfork(2) until its child goes on, and that one stands.
+    waits_for_child = states == {b"D"} and bool(children(pid))
     return any(state not in _STILL for state in states) and not waits_for_child
+
+
+def _of_threads(pid: int, file: str) -> list[bytes]:
+    """What proc(5) has in a file of each thread; one that has ended meanwhile does not hide the others."""
+    threads: list[str] = []
+    with contextlib.suppress(OSError):
+        threads = os.listdir(f"/proc/{pid}/task")
+    found: list[bytes] = []
+    for thread in threads:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/{file}", "rb") as stream:
+            found.append(stream.read())
+    return found
 
 
 def _signal(pids: Iterable[int], number: signal.Signals) -> set[int]:
